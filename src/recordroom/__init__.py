@@ -1,0 +1,1 @@
+"""recordroom: an open data server for structured records, scripted from Python."""

@@ -1,0 +1,74 @@
+"""How a session reaches a room: one narrow protocol. `connect` chooses the implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from ..model.operations import Commit, CommitResult
+from ..model.schema import Schema
+from ..query.request import (
+    Change,
+    DatabaseInfo,
+    Header,
+    HistoryRequest,
+    Hit,
+    JournalEntry,
+    Members,
+    MembersRequest,
+    Page,
+    QueryRequest,
+    SearchRequest,
+)
+
+__all__ = ["Transport"]
+
+
+class Transport(Protocol):
+    """Each call is one round trip (a `stream` is one, however many pages it brings). Safe to call from
+    several threads. Errors are those of `recordroom.errors`."""
+
+    where: str  # a path or an address, for messages
+    actor: str
+
+    def schema(self, database: str, revision: int | None = None) -> Schema:
+        """The schema now. With `revision`, the same object as last time where nothing changed since."""
+
+    def databases(self) -> list[DatabaseInfo]: ...
+
+    def query(self, request: QueryRequest) -> Page:
+        """One page."""
+
+    def stream(self, request: QueryRequest) -> Iterator[Page]:
+        """Every page of one snapshot, `request.size` rows each, in bounded memory."""
+
+    def count(self, request: QueryRequest) -> int:
+        """How many rows the query has, its limit and offset counted in."""
+
+    def explain(self, request: QueryRequest) -> str:
+        """The statement that would run, its parameters and the database's plan, as text for a person."""
+
+    def members(self, request: MembersRequest) -> Members: ...
+
+    def commit(self, commit: Commit) -> CommitResult: ...
+
+    def history(self, request: HistoryRequest) -> list[Change]: ...
+
+    def search(self, request: SearchRequest) -> list[Hit]: ...
+
+    def revision_at(self, moment: int) -> int:
+        """The revision that was the latest at `moment` (microseconds since 1970, UTC); 0 before the first."""
+
+    def journal(self, after: int = 0, limit: int = 100) -> Sequence[JournalEntry]:
+        """Commits with a revision above `after`, oldest first."""
+
+    def header(self, revision_or_id: int | bytes) -> Header: ...
+
+    def revert(self, revision: int, commit: Commit) -> CommitResult:
+        """Apply the inverse of the commit with `revision` under the id and notes of `commit` (without operations)."""
+
+    def create_database(self, info: DatabaseInfo) -> DatabaseInfo: ...
+
+    def drop_database(self, key: str) -> None: ...
+
+    def close(self) -> None: ...

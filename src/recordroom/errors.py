@@ -1,0 +1,391 @@
+"""Every exception that recordroom raises on purpose.
+
+A class exists only if a caller would act differently. Each has a stable `code` (for JSON and exit
+messages), an HTTP `status`, and a docstring that is its default message: names in braces are filled
+from the facts given to the constructor, and the same facts can be read as attributes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "Conflict",
+    "CreateCycle",
+    "DeleteRestricted",
+    "Error",
+    "ImmutableAttribute",
+    "ImportFailed",
+    "InvalidQuery",
+    "InvalidReference",
+    "InvalidSchema",
+    "InvalidValue",
+    "MissingExtra",
+    "MissingValue",
+    "MultipleResults",
+    "NoResult",
+    "NotARoom",
+    "NotFound",
+    "NotUnique",
+    "PastPruned",
+    "PermissionDenied",
+    "QuerySyntaxError",
+    "QueryTooComplex",
+    "RoomDamaged",
+    "RoomLocked",
+    "RoomNotFound",
+    "RoomReadOnly",
+    "RoomTooNew",
+    "SchemaChangeRefused",
+    "SessionClosed",
+    "StorageFull",
+    "StoreUnavailable",
+    "UnknownAttribute",
+    "UnknownDatabase",
+    "UnknownName",
+    "UnknownType",
+]
+
+
+class _Facts(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+class Error(Exception):
+    """Something went wrong."""
+
+    code = "error"
+    status = 500
+
+    def __init__(self, message: str | None = None, /, **facts: Any) -> None:
+        self.facts = facts
+        self.message = message or self.describe(facts)
+        super().__init__(self.message)
+
+    @classmethod
+    def describe(cls, facts: dict[str, Any]) -> str:
+        """The default message: the first line of the docstring with the facts filled in."""
+        template = (cls.__doc__ or "").partition("\n")[0]
+        text = template.format_map(_Facts(facts))
+        return text + _suggestion(facts.get("suggestions", ()))
+
+    def __getattr__(self, name: str) -> Any:
+        facts = self.__dict__.get("facts", {})
+        if name in facts:
+            return facts[name]
+        raise AttributeError(f"{type(self).__name__} has no fact {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.facts)
+
+
+def _rebuild(cls: type[Error], message: str, facts: dict[str, Any]) -> Error:
+    return cls(message, **facts)
+
+
+def _suggestion(names: Any) -> str:
+    if not names:
+        return ""
+    return f" Did you mean {' or '.join(repr(name) for name in names)}?"
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+class InvalidValue(Error):
+    """{type}.{attribute}: expected {expected}, got {value!r}.
+
+    Facts: `type`, `attribute`, `value`, `expected`, and `entity` (its id) where one is known.
+    """
+
+    code = "invalid_value"
+    status = 422
+
+
+class MissingValue(Error):
+    """{type}.{attribute} is required; {count} of the new or changed entities have no value for it.
+
+    Facts: `type`, `attribute`, `entities` (ids), `count`.
+    """
+
+    code = "missing_value"
+    status = 422
+
+
+class ImmutableAttribute(Error):
+    """{type}.{attribute} cannot be changed once it is set.
+
+    Facts: `type`, `attribute`, `entity`.
+    """
+
+    code = "immutable_attribute"
+    status = 422
+
+
+class InvalidReference(Error):
+    """{type}.{attribute}: there is no {target} with id {value}.
+
+    Facts: `type`, `attribute`, `entity`, `target` (the type expected), `value` (the id given) and
+    `found` (the type that the id has, when it names an entity of a wrong type).
+    """
+
+    code = "invalid_reference"
+    status = 422
+
+
+class NotUnique(Error):
+    """Another {type} has the same {attributes}: {values!r}.
+
+    Facts: `type`, `attributes` (tuple), `values` (tuple), `entity` (the one refused),
+    `existing` (the id of the one in the room, when it may be known).
+    """
+
+    code = "not_unique"
+    status = 409
+
+
+class DeleteRestricted(Error):
+    """{type} {entity} cannot be deleted: {count} {referring_type} refer to it by {attribute!r}.
+
+    Facts: `type`, `entity`, `referring_type`, `attribute`, `count`, `examples` (ids).
+    """
+
+    code = "delete_restricted"
+    status = 409
+
+
+class CreateCycle(Error):
+    """New entities refer to each other in a circle: {path}. Commit one of them first, then set the reference.
+
+    Facts: `path` (text), `entities` (ids in order).
+    """
+
+    code = "create_cycle"
+    status = 422
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+class UnknownName(Error):
+    """There is no {name!r}.
+
+    Facts: `name`, `suggestions` (close names).
+    """
+
+    code = "unknown_name"
+    status = 404
+
+
+class UnknownType(UnknownName):
+    """There is no entity type {name!r}."""
+
+    code = "unknown_type"
+
+
+class UnknownAttribute(UnknownName, KeyError):
+    """{type} has no attribute {name!r}."""
+
+    code = "unknown_attribute"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UnknownDatabase(UnknownName):
+    """There is no database {name!r} in this room."""
+
+    code = "unknown_database"
+
+
+# --- queries --------------------------------------------------------------------------------------
+
+
+class InvalidQuery(Error):
+    """The query asks for something that cannot be: {reason}.
+
+    Facts: `reason`, and `line`, `column` where the query was text.
+    """
+
+    code = "invalid_query"
+    status = 400
+
+
+class QuerySyntaxError(InvalidQuery):
+    """Line {line}, column {column}: found {found}, expected {expected}.
+
+    Facts: `line`, `column` (both from 1), `found`, `expected`, `text`.
+    """
+
+    code = "query_syntax"
+
+
+class QueryTooComplex(InvalidQuery):
+    """The query is nested deeper than {limit} levels or longer than the limit allows.
+
+    Facts: `limit`.
+    """
+
+    code = "query_too_complex"
+
+
+class NoResult(Error):
+    """The query found nothing where exactly one {type} was expected."""
+
+    code = "no_result"
+    status = 404
+
+
+class MultipleResults(Error):
+    """The query found more than one {type} where exactly one was expected."""
+
+    code = "multiple_results"
+    status = 409
+
+
+class NotFound(Error):
+    """There is no {type} with id {entity}.
+
+    Facts: `type`, `entity`.
+    """
+
+    code = "not_found"
+    status = 404
+
+
+# --- commits and the past -------------------------------------------------------------------------
+
+
+class Conflict(Error):
+    """{type} {entity} was changed by others since it was read: {names}.
+
+    Facts: `type`, `entity`, `attributes`: a mapping from attribute name to a `Clash` with `base`
+    (the value when it was read), `mine` and `theirs`; `names`; `clashes`: every clash of the commit,
+    when more than one entity clashes.
+    """
+
+    code = "conflict"
+    status = 409
+
+
+class PastPruned(Error):
+    """Revision {revision} was pruned; the oldest that can be read is {oldest}.
+
+    Facts: `revision`, `oldest`.
+    """
+
+    code = "past_pruned"
+    status = 410
+
+
+# --- schema ---------------------------------------------------------------------------------------
+
+
+class InvalidSchema(Error):
+    """The schema is not valid: {where}: {reason}.
+
+    Facts: `where` (type, attribute, or file and line), `reason`.
+    """
+
+    code = "invalid_schema"
+    status = 422
+
+
+class SchemaChangeRefused(Error):
+    """The change to {where} contradicts {count} existing entities: {reason}.
+
+    Facts: `where`, `reason`, `count`, `entities` (the first ids), `values` (their values).
+    """
+
+    code = "schema_change_refused"
+    status = 409
+
+
+# --- rooms and sessions ---------------------------------------------------------------------------
+
+
+class RoomNotFound(Error):
+    """There is no room at {path}."""
+
+    code = "room_not_found"
+    status = 404
+
+
+class NotARoom(Error):
+    """{path} exists but is not a room: {reason}."""
+
+    code = "not_a_room"
+
+
+class RoomDamaged(Error):
+    """The room at {path} is damaged: {reason}."""
+
+    code = "room_damaged"
+
+
+class RoomTooNew(Error):
+    """The room at {path} has format {found}; this recordroom reads up to {supported}. Upgrade recordroom."""
+
+    code = "room_too_new"
+
+
+class RoomLocked(Error):
+    """The room at {path} is open for writing in process {pid}. Open it with mode="read", or wait for it with wait=SECONDS."""
+
+    code = "room_locked"
+    status = 423
+
+
+class RoomReadOnly(Error):
+    """The room at {path} was opened for reading only."""
+
+    code = "room_read_only"
+    status = 403
+
+
+class PermissionDenied(Error):
+    """No permission for {what}."""
+
+    code = "permission_denied"
+    status = 403
+
+
+class StorageFull(Error):
+    """No space is left where {path} is stored; nothing was changed."""
+
+    code = "storage_full"
+    status = 507
+
+
+class StoreUnavailable(Error):
+    """The database cannot be reached: {reason}."""
+
+    code = "store_unavailable"
+    status = 503
+
+
+class SessionClosed(Error):
+    """This session is closed."""
+
+    code = "session_closed"
+    status = 409
+
+
+# --- files of rows and extras ---------------------------------------------------------------------
+
+
+class ImportFailed(Error):
+    """{source}, line {line}, column {column!r}: expected {expected}, got {value!r}.
+
+    Facts: `source`, `line`, `column`, `value`, `expected`, `report` (what was done before it stopped).
+    """
+
+    code = "import_failed"
+    status = 422
+
+
+class MissingExtra(Error, ImportError):
+    """This needs {package}: pip install 'recordroom[{extra}]'."""
+
+    code = "missing_extra"

@@ -1,0 +1,129 @@
+"""Plans: engine work without I/O.
+
+A plan is a generator: it yields the statement it needs next and is sent that statement's result. A
+driver runs it (`Driver.run`). So the same engine serves SQLite and PostgreSQL, sync and async, and a
+test may answer the statements by hand.
+
+Values in statements and results are raw scalars (`model.kinds`); drivers convert at their edge by
+storage class where their database keeps another form (booleans and decimals on SQLite).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from ..model.kinds import Storage
+
+__all__ = [
+    "DeleteKeys",
+    "Driver",
+    "Fetch",
+    "FetchKeys",
+    "InsertColumns",
+    "Plan",
+    "Run",
+    "Statement",
+    "UpdateColumns",
+]
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+
+class Fetch(NamedTuple):
+    """Run SQL that answers rows. Result: list of tuples.
+
+    `sql` is in the driver's dialect with positional parameters. `storage` gives the storage class of
+    each result column, or is () where nothing needs converting (system tables: text, integers, bytes).
+    A list as a parameter binds as one value: an array on PostgreSQL, JSON text on SQLite.
+    """
+
+    sql: str
+    parameters: Sequence[Any] = ()
+    storage: tuple[Storage, ...] = ()
+
+
+class Run(NamedTuple):
+    """Run SQL for its effect. Result: the number of rows changed."""
+
+    sql: str
+    parameters: Sequence[Any] = ()
+
+
+class InsertColumns(NamedTuple):
+    """Insert rows given as columns (executemany on SQLite, COPY on PostgreSQL). Result: None.
+
+    `storage` names each column's storage class, in the order of `columns`.
+    """
+
+    table: str
+    columns: dict[str, Sequence[Any]]
+    storage: tuple[Storage, ...]
+
+
+class UpdateColumns(NamedTuple):
+    """Set `columns` of the rows whose `key` columns equal `keys`, row by row. Result: None."""
+
+    table: str
+    keys: dict[str, Sequence[Any]]
+    columns: dict[str, Sequence[Any]]
+    storage: tuple[Storage, ...]  # of keys, then of columns
+
+
+class DeleteKeys(NamedTuple):
+    """Delete the rows whose key columns equal `keys`. Result: None."""
+
+    table: str
+    keys: dict[str, Sequence[Any]]
+    storage: tuple[Storage, ...]
+
+
+class FetchKeys(NamedTuple):
+    """Fetch `columns` of the rows whose `key` is one of `values`, in no promised order. Result: list of tuples.
+
+    `storage` is of the key, then of `columns`. `values` may hold a million keys; each is asked once.
+    """
+
+    table: str
+    key: str
+    values: Sequence[Any]
+    columns: tuple[str, ...]
+    storage: tuple[Storage, ...]
+
+
+Statement = Fetch | Run | InsertColumns | UpdateColumns | DeleteKeys | FetchKeys
+Plan = Generator[Statement, Any, T]
+
+
+class Driver(Protocol):
+    """One database of either make. Errors of the database become those of `recordroom.errors` at this edge."""
+
+    dialect: str  # "sqlite" or "postgresql"
+    where: str
+    statements: int  # how many were run, for tests and `explain`
+    read_only: bool
+
+    def run(self, plan: Plan[T]) -> T:
+        """Run a reading plan in one snapshot."""
+
+    def write(self, plan: Plan[T]) -> T:
+        """Run a plan as the one writer, in one transaction: committed when it returns, rolled back when it raises."""
+
+    def stream(self, fetch: Fetch, size: int) -> Iterator[list[Row]]:
+        """The rows of one statement in chunks of `size`, of one snapshot, in bounded memory."""
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """For maintenance that needs the database alone (compacting)."""
+
+    def version(self) -> str:
+        """Name and version of the database, such as "SQLite 3.54.1"."""
+
+    def close(self) -> None: ...
+
+
+def nothing() -> Plan[None]:
+    """A plan that needs no statement."""
+    return
+    yield  # pragma: no cover

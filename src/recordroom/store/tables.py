@@ -1,0 +1,228 @@
+"""Tables: where everything lies. The one place that knows names of tables and columns.
+
+For each type hierarchy of a database one table `database.Root`, a column per stored attribute of
+every type in it (those of a subtype as `Subtype.attribute`), and beside it `database.Root~past`: the
+rows that an update or delete replaced, with `until`, the revision that replaced them. For links and
+mappings `database.Type.attribute` and its `~past`. Names starting with `rr_` are the room's own.
+
+SQLAlchemy is used for building SQL text and DDL only; statements run through plans.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ..model.kinds import KINDS, Storage
+from ..model.schema import STORED_SYSTEM, SYSTEM, Attribute, Schema
+
+__all__ = [
+    "LINK_COLUMNS",
+    "Tables",
+    "attribute_storage",
+    "column_type",
+    "physical",
+    "sql_dialect",
+    "system_tables",
+]
+
+_LONGEST = 63  # bytes of an identifier that PostgreSQL keeps
+
+
+def physical(*parts: str) -> str:
+    """Parts joined by dots; a name too long for PostgreSQL ends in a hash of the whole."""
+    name = ".".join(parts)
+    if len(name.encode()) <= _LONGEST:
+        return name
+    return f"{name.encode()[: _LONGEST - 13].decode(errors='ignore')}~{hashlib.blake2b(name.encode(), digest_size=6).hexdigest()}"
+
+
+def past(table: str) -> str:
+    """The name of the table of replaced rows beside `table`."""
+    return physical(table + "~past")
+
+
+def sql_dialect(name: str) -> sa.Dialect:
+    """The SQLAlchemy dialect whose positional text the driver of that name takes."""
+    if name == "sqlite":
+        return sqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+    return postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
+
+
+_C = sa.Text(collation="C")
+# Text compares by code point on both databases: SQLite does so by itself, PostgreSQL in collation "C".
+_TYPES: dict[Storage, sa.types.TypeEngine[object]] = {
+    Storage.TEXT: sa.Text().with_variant(_C, "postgresql"),
+    Storage.INTEGER: sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+    Storage.REAL: sa.Double().with_variant(sa.REAL(), "sqlite"),
+    Storage.BOOLEAN: sa.Boolean().with_variant(sa.Integer(), "sqlite"),
+    Storage.BYTES: sa.LargeBinary(),
+    Storage.DECIMAL: sa.Numeric().with_variant(sa.Text(), "sqlite"),
+    Storage.JSON: sa.Text().with_variant(_C, "postgresql"),
+}
+
+
+def column_type(storage: Storage) -> sa.types.TypeEngine[object]:
+    return _TYPES[storage]
+
+
+def attribute_storage(attribute: Attribute) -> Storage:
+    """The storage class of an attribute's column."""
+    return Storage.JSON if attribute.multi else KINDS[attribute.kind].storage
+
+
+LINK_COLUMNS = ("source", "target", "note", "revision")
+LINK_STORAGE = (Storage.BYTES, Storage.BYTES, Storage.TEXT, Storage.INTEGER)
+MAPPING_COLUMNS = ("owner", "key", "value", "revision")
+
+
+class Tables:
+    """The tables of one schema of one database, as SQLAlchemy tables made on first use."""
+
+    def __init__(self, database: str, schema: Schema) -> None:
+        self.database = database
+        self.schema = schema
+        self.metadata = sa.MetaData()
+        self._entity: dict[str, sa.Table] = {}
+
+    def entity_name(self, type_name: str) -> str:
+        """The table that keeps entities of `type_name`."""
+        return physical(self.database, self.schema.root(type_name))
+
+    def column_name(self, type_name: str, attribute: str) -> str:
+        """The column that keeps `attribute` of `type_name`."""
+        owner = self.schema.owner(type_name, attribute)
+        return attribute if owner == self.schema.root(type_name) else physical(owner, attribute)
+
+    def relation_name(self, type_name: str, attribute: Attribute) -> str:
+        """The table of a links or mapping attribute, seen from either side."""
+        if attribute.derived:
+            return physical(self.database, attribute.target, attribute.inverse)
+        return physical(self.database, self.schema.owner(type_name, attribute.name), attribute.name)
+
+    def columns(self, root: str) -> list[tuple[str, Attribute]]:
+        """(column, attribute) for every column of a hierarchy's table; system columns first.
+
+        `entity_type` is a column only where the table keeps more than one type.
+        """
+        alone = not self.schema.in_hierarchy(root)
+        found = [(name, SYSTEM[name]) for name in STORED_SYSTEM if not (alone and name == "entity_type")]
+        for type_name in self.schema.subtypes(root):
+            for attribute in self.schema[type_name].attributes:
+                if attribute.stored:
+                    found.append((self.column_name(type_name, attribute.name), attribute))
+        return found
+
+    def entity(self, type_name: str) -> sa.Table:
+        """The table of the hierarchy of `type_name`."""
+        return self._entity_table(self.schema.root(type_name), False)
+
+    def entity_past(self, type_name: str) -> sa.Table:
+        """The table of replaced rows of the hierarchy: the same columns and `until`."""
+        return self._entity_table(self.schema.root(type_name), True)
+
+    def _entity_table(self, root: str, of_past: bool) -> sa.Table:
+        name = past(self.entity_name(root)) if of_past else self.entity_name(root)
+        table = self._entity.get(name)
+        if table is None:
+            columns = [sa.Column(column, column_type(attribute_storage(each))) for column, each in self.columns(root)]
+            if of_past:
+                columns.append(sa.Column("until", column_type(Storage.INTEGER)))
+            table = self._entity[name] = sa.Table(name, self.metadata, *columns)
+        return table
+
+    def relation(self, type_name: str, attribute: Attribute, *, of_past: bool = False) -> sa.Table:
+        """The table of a links or mapping attribute."""
+        name = self.relation_name(type_name, attribute)
+        name = past(name) if of_past else name
+        table = self._entity.get(name)
+        if table is None:
+            if attribute.kind == "links":
+                parts = zip(LINK_COLUMNS, LINK_STORAGE, strict=True)
+            else:
+                value = KINDS[attribute.of].storage
+                storage = (Storage.BYTES, Storage.TEXT, value, Storage.INTEGER)
+                parts = zip(MAPPING_COLUMNS, storage, strict=True)
+            columns = [sa.Column(column, column_type(storage)) for column, storage in parts]
+            if of_past:
+                columns.append(sa.Column("until", column_type(Storage.INTEGER)))
+            table = self._entity[name] = sa.Table(name, self.metadata, *columns)
+        return table
+
+    @cached_property
+    def storage(self) -> dict[str, dict[str, Storage]]:
+        """root type → column → storage class."""
+        return {
+            root: {column: attribute_storage(attribute) for column, attribute in self.columns(root)}
+            for root in {self.schema.root(name) for name in self.schema}
+        }
+
+
+def system_tables() -> sa.MetaData:
+    """The room's own tables, the same on both databases.
+
+    rr_room        one row: format, room id, last revision, last schema revision, settings (JSON)
+    rr_database    one row per database: key, label, description, schema (JSON), schema_revision
+    rr_commit      one small row per commit, kept as long as an entity's revision refers to it
+    rr_journal     the operations of a commit (msgpack); pruned by the retention setting
+    rr_counter     next `number` of each hierarchy
+    rr_follower    how far each follower has read
+    """
+    metadata = sa.MetaData()
+    text, integer, data = column_type(Storage.TEXT), column_type(Storage.INTEGER), column_type(Storage.BYTES)
+    sa.Table(
+        "rr_room",
+        metadata,
+        sa.Column("only", integer, primary_key=True, autoincrement=False),
+        sa.Column("format", integer, nullable=False),
+        sa.Column("id", data, nullable=False),
+        sa.Column("revision", integer, nullable=False),
+        sa.Column("schema_revision", integer, nullable=False),
+        sa.Column("pruned", integer, nullable=False),  # the past before this revision is gone
+        sa.Column("settings", text, nullable=False),
+    )
+    sa.Table(
+        "rr_database",
+        metadata,
+        sa.Column("key", text, primary_key=True),
+        sa.Column("label", text, nullable=False),
+        sa.Column("description", text, nullable=False),
+        sa.Column("schema", text, nullable=False),
+        sa.Column("schema_revision", integer, nullable=False),
+    )
+    sa.Table(
+        "rr_commit",
+        metadata,
+        sa.Column("revision", integer, primary_key=True, autoincrement=False),
+        sa.Column("id", data, nullable=False),
+        sa.Column("database", text, nullable=False),
+        sa.Column("actor", text, nullable=False),
+        sa.Column("time", integer, nullable=False),
+        sa.Column("notes", text),
+        sa.Column("result", data, nullable=False),
+        sa.UniqueConstraint("actor", "id", name="rr_commit_once"),
+        sa.Index("rr_commit_time", "time"),
+    )
+    sa.Table(
+        "rr_journal",
+        metadata,
+        sa.Column("revision", integer, primary_key=True, autoincrement=False),
+        sa.Column("types", text, nullable=False),  # JSON list of type names touched
+        sa.Column("operations", data, nullable=False),
+    )
+    sa.Table(
+        "rr_counter",
+        metadata,
+        sa.Column("table", text, primary_key=True),
+        sa.Column("next", integer, nullable=False),
+    )
+    sa.Table(
+        "rr_follower",
+        metadata,
+        sa.Column("name", text, primary_key=True),
+        sa.Column("revision", integer, nullable=False),
+    )
+    return metadata
