@@ -26,6 +26,7 @@ __all__ = [
     "Run",
     "Statement",
     "UpdateColumns",
+    "Violation",
 ]
 
 T = TypeVar("T")
@@ -91,6 +92,19 @@ class FetchKeys(NamedTuple):
     values: Sequence[Any]
     columns: tuple[str, ...]
     storage: tuple[Storage, ...]
+
+
+class Violation(Exception):  # noqa: N818 - what the plan meets, not what a caller sees
+    """The database refused a statement because of a constraint.
+
+    Drivers throw it into the plan at that statement; the plan may roll back to a savepoint and go on.
+    """
+
+    def __init__(self, kind: str, constraint: str = "", detail: str = "") -> None:
+        super().__init__(f"{kind}: {constraint} {detail}".strip())
+        self.kind = kind  # "unique" (a primary key too), "foreign_key" or "other"
+        self.constraint = constraint  # its name, where the database tells
+        self.detail = detail
 
 
 Statement = Fetch | Run | InsertColumns | UpdateColumns | DeleteKeys | FetchKeys
