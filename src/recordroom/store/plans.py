@@ -100,11 +100,15 @@ class Violation(Exception):  # noqa: N818 - what the plan meets, not what a call
     Drivers throw it into the plan at that statement; the plan may roll back to a savepoint and go on.
     """
 
-    def __init__(self, kind: str, constraint: str = "", detail: str = "") -> None:
+    def __init__(
+        self, kind: str, constraint: str = "", detail: str = "", *, table: str = "", columns: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(f"{kind}: {constraint} {detail}".strip())
         self.kind = kind  # "unique" (a primary key too), "foreign_key" or "other"
-        self.constraint = constraint  # its name, where the database tells
+        self.constraint = constraint  # its name, where the database tells (PostgreSQL does)
         self.detail = detail
+        self.table = table  # where the database tells
+        self.columns = columns  # of a unique set, where the database tells (SQLite does)
 
 
 Statement = Fetch | Run | InsertColumns | UpdateColumns | DeleteKeys | FetchKeys
