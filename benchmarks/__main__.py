@@ -1,0 +1,109 @@
+"""`python -m benchmarks`: runs the benchmarks and prints their tables; `make bench` also writes RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from . import footprint, jobs, report
+from .growth import growth
+from .harness import say
+from .orm import Orm
+from .ours import Ours, sqlite_settings
+from .places import Folders, postgres
+from .raw import Settings, Sqlite3
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+NAMES = ("create", "query", "update", "change", "memory", "siblings", "import", "growth")
+
+
+class Scale(NamedTuple):
+    """How much is measured, and how often."""
+
+    count: int
+    rounds: int
+    loaded: tuple[int, ...]
+    memory: int
+    sizes: tuple[int, ...]
+
+
+FULL = Scale(10_000, 7, (10, 10_000, 100_000), 100_000, (1_000, 10_000, 100_000, 1_000_000))
+QUICK = Scale(10_000, 3, (10, 10_000), 20_000, (1_000, 10_000))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller rooms: a first look in a minute")
+    parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), help="only on this one")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name} beside this file")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if a hold is missed")
+    return parser.parse_args()
+
+
+def timed_jobs(field: jobs.Field, scale: Scale, chosen: set[str]) -> Iterator[report.Section]:
+    """The jobs that are run on each make of database."""
+    name = field.place.name
+    for job in (jobs.create, jobs.query, jobs.update):
+        if job.__name__ in chosen:
+            say(f"{job.__name__}, {name}")
+            yield report.speed(job.__name__, name, job(field, scale.count, scale.rounds))
+    if "change" in chosen:
+        say(f"commit of one change, {name}")
+        yield report.one_change(name, jobs.one_change(field, scale.loaded, 8 * scale.rounds))
+
+
+def once(scale: Scale, settings: Settings, chosen: set[str]) -> Iterator[report.Section]:
+    """What is measured on SQLite alone."""
+    place = Folders()
+    if "memory" in chosen:
+        say("memory")
+        ours = Ours(place)
+        subjects = {"ours": ours, "sqlite3": Sqlite3(place, settings), "orm": Orm(place, settings)}
+        yield report.memory(footprint.memory(subjects, scale.memory), scale.memory)
+    if "siblings" in chosen:
+        say("siblings")
+        yield report.siblings(footprint.sibling_round_trips(place, 500), 500)
+    if "import" in chosen:
+        say("import")
+        yield report.import_time(footprint.import_time(3 * scale.rounds))
+    if "growth" in chosen:
+        yield report.growth(place.name, growth(place, scale.sizes, scale.rounds))
+
+
+def main() -> int:
+    wanted = arguments()
+    scale = QUICK if wanted.quick else FULL
+    chosen = set(wanted.only or NAMES)
+    started = time.perf_counter()
+    sections: list[report.Section] = []
+    settings = sqlite_settings()
+    notes = [f"SQLite files: {settings}, for all contestants", "nobody pauses the garbage collector from outside"]
+    with ExitStack() as stack:
+        if wanted.database != "postgresql":
+            sections += timed_jobs(jobs.Field(Folders(), settings), scale, chosen)
+            sections += once(scale, settings, chosen)
+        if wanted.database != "sqlite" and chosen & {"create", "query", "update", "change"}:
+            databases = stack.enter_context(postgres())
+            notes.append(f"{databases.version()}, with its default settings: a commit waits for the disk")
+            sections += timed_jobs(jobs.Field(databases, None), scale, chosen)
+    notes.append(
+        f"{scale.rounds} rounds after a warm-up, medians; the whole run took {time.perf_counter() - started:.0f} s"
+    )
+    found = report.text(sections, notes)
+    print(found)
+    if wanted.write:
+        RESULTS.write_text(found)
+    missed = report.missed(sections)
+    for row in missed:
+        say(f"missed: {row.work}, {row.database}, against {row.against}: {row.reached} where {row.target} is wanted")
+    return 1 if missed and wanted.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

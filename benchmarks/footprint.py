@@ -1,0 +1,100 @@
+"""What is not a race: memory per loaded entity, round trips, and the time an import takes.
+
+Memory is measured in a process of its own for each contestant (`python -m benchmarks.loading`).
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+from .ours import Ours, OursByColumns
+from .places import Place
+from .subject import Subject, filled
+
+
+class Memory(NamedTuple):
+    """Bytes per record: as Python's allocator counts them and as the process grew (0 where that cannot be read)."""
+
+    name: str
+    traced: float
+    resident: float
+
+    @property
+    def larger(self) -> float:
+        return max(self.traced, self.resident)
+
+
+def memory(subjects: dict[str, Subject], count: int) -> list[Memory]:
+    """For each subject, a table of `count` records loaded and held. The keys are names that `loading` knows."""
+    found = []
+    with ExitStack() as tables:
+        for key, subject in subjects.items():
+            few, many = filled(subject, tables, 100), filled(subject, tables, count)
+            traced, resident = (loaded(key, few, many, mode) for mode in ("traced", "resident"))
+            found.append(Memory(subject.name, traced / count, resident / count))
+    return found
+
+
+def loaded(key: str, few: str, many: str, mode: str) -> float:
+    command = [sys.executable, "-m", "benchmarks.loading", key, few, many, mode]
+    return float(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+
+
+class Counting:
+    """A transport that counts the calls made through it."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._transport, name)
+        if not callable(found):
+            return found
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            self.calls.append(name)
+            return found(*arguments, **named)
+
+        return counted
+
+
+def sibling_round_trips(place: Place, count: int) -> int:
+    """Round trips of touching an attribute that was not loaded on each of `count` entities of one query."""
+    ours = Ours(place)
+    with ExitStack() as stack:
+        where = filled(OursByColumns(place), stack, 2 * count)
+        session = ours.open(stack, where)
+        entities = session.query(f"select name from Record limit {count}").all()
+        session.transport = counting = Counting(session.transport)
+        notes = [entity["note"] for entity in entities]
+        assert len(set(notes)) > count // 2
+        return len(counting.calls)
+
+
+def import_seconds(statement: str, rounds: int) -> list[float]:
+    """What `statement` adds to the start of a fresh interpreter, round by round."""
+    found = []
+    for number in range(rounds + 1):
+        bare, full = started("pass"), started(statement)
+        if number:
+            found.append(full - bare)
+    return found
+
+
+def started(statement: str) -> float:
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", statement], check=True)
+    return time.perf_counter() - start
+
+
+def import_time(rounds: int) -> tuple[float, float, float]:
+    """Median, least and most milliseconds of `import recordroom`."""
+    took = [each * 1000 for each in import_seconds("import recordroom", rounds)]
+    return statistics.median(took), min(took), max(took)

@@ -1,0 +1,220 @@
+"""The results as tables: ratios first, then what they were made from."""
+
+from __future__ import annotations
+
+import datetime as dt
+import platform
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+from .footprint import Memory
+from .growth import Stage
+from .harness import ratios
+from .jobs import Timings
+from .targets import GROWTH, IMPORT, MEMORY, ONE_CHANGE, SIBLINGS, SPEED, Target
+
+TITLES = {"create": "create + commit", "query": "query → entities", "update": "set one attribute on each + commit"}
+
+
+class Row(NamedTuple):
+    """One line of the table of targets."""
+
+    work: str
+    database: str
+    against: str
+    reached: str
+    spread: str
+    target: str
+    verdict: str
+
+
+class Section(NamedTuple):
+    """A part of the report: rows that are judged, and the figures behind them as a table of their own."""
+
+    rows: list[Row]
+    title: str
+    table: str
+
+
+def shown(ratio: float, against: str) -> str:
+    """Against a raw driver as a percentage of its speed, otherwise as a multiple."""
+    return f"{ratio:.1f}×" if "ORM" in against else f"{ratio:.0%}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def speed(job: str, database: str, timings: Timings) -> Section:
+    """One job on one database: the ratios that have a target, and everybody's figures."""
+    rows = []
+    for (wanted, on, ours, against), target in SPEED.items():
+        if (wanted, on) == (job, database):
+            by_round = ratios(timings[against], timings[ours])
+            reached = timings[against].each / timings[ours].each
+            work = TITLES[job] if ours == "recordroom" else f"{TITLES[job]} ({ours.partition(' ')[2]})"
+            rows.append(
+                Row(
+                    work,
+                    database,
+                    against,
+                    shown(reached, against),
+                    f"{shown(min(by_round), against)} to {shown(max(by_round), against)}",
+                    f"{shown(target.hold, against)} / {shown(target.goal, against)}",
+                    target.verdict(reached),
+                )
+            )
+    fastest = min(each.each for each in timings.values())
+    figures = table(
+        ["contestant", "µs each", "per second", "± spread", "of the fastest"],
+        [
+            [
+                each.name,
+                f"{each.each:.2f}",
+                f"{1e6 / each.each:,.0f}",
+                f"{each.spread:.0%}",
+                f"{fastest / each.each:.0%}",
+            ]
+            for each in sorted(timings.values(), key=lambda each: each.each)
+        ],
+    )
+    count = next(iter(timings.values())).count
+    return Section(rows, f"{TITLES[job]}, {count:,} records, {database}", figures)
+
+
+def one_change(database: str, timings: Timings) -> Section:
+    rows = []
+    for (fewer, more), target in ONE_CHANGE.items():
+        few, many = timings[f"{fewer} loaded"], timings[f"{more} loaded"]
+        reached = many.median / few.median
+        rows.append(
+            Row(
+                f"commit of one change, {more:,} loaded",
+                database,
+                f"itself with {fewer} loaded",
+                f"{reached:.2f}× the time",
+                f"± {many.spread:.0%}",
+                f"{target.hold:g}× / {target.goal:g}×",
+                target.verdict(reached),
+            )
+        )
+    figures = table(
+        ["entities loaded", "ms per commit", "± spread"],
+        [[each.name, f"{each.median * 1e3:.2f}", f"{each.spread:.0%}"] for each in timings.values()],
+    )
+    return Section(rows, f"commit of one change, {database}", figures)
+
+
+def memory(found: Sequence[Memory], count: int) -> Section:
+    ours = found[0]
+    row = Row(
+        "memory per loaded entity, values included", "SQLite", "–", f"{ours.larger:.0f} B",
+        "", f"{MEMORY.hold:g} B / {MEMORY.goal:g} B", MEMORY.verdict(ours.larger),
+    )  # fmt: skip
+    figures = table(
+        ["what is held", "B each, traced", "B each, resident"],
+        [[each.name, f"{each.traced:.0f}", f"{each.resident:.0f}"] for each in found],
+    )
+    return Section([row], f"memory of {count:,} loaded records, each contestant in a process of its own", figures)
+
+
+def plain(work: str, reached: float, unit: str, target: Target, spread: str = "") -> Row:
+    """A row for a figure that stands for itself."""
+    target_text = f"{target.hold:g} {unit} / {target.goal:g} {unit}"
+    return Row(work, "–", "–", f"{reached:.0f} {unit}", spread, target_text, target.verdict(reached))
+
+
+def siblings(trips: int, count: int) -> Section:
+    work = f"touching an unloaded attribute on each of {count} entities of one query"
+    return Section([plain(work, trips, "round trips", SIBLINGS)], "", "")
+
+
+def import_time(took: tuple[float, float, float]) -> Section:
+    middle, least, most = took
+    return Section([plain("`import recordroom`", middle, "ms", IMPORT, f"{least:.0f} to {most:.0f} ms")], "", "")
+
+
+def growth(database: str, stages: Sequence[Stage]) -> Section:
+    """Flat means: an entity of the largest room costs about what one of a room of 10,000 costs."""
+    rows = []
+    usual = next((stage for stage in stages if stage.size == 10_000), stages[0])
+    largest = stages[-1]
+    if largest.size > usual.size:
+        for name, cost in (
+            ("create + commit", "create"),
+            ("query", "query"),
+            ("get by id", "get"),
+            ("change", "change"),
+        ):
+            reached = getattr(largest, cost) / getattr(usual, cost)
+            rows.append(
+                Row(
+                    f"cost of one {name}, {largest.size:,} in the room",
+                    database,
+                    f"itself with {usual.size:,}",
+                    f"{reached:.2f}×",
+                    "",
+                    f"{GROWTH.hold:g}× / {GROWTH.goal:g}×",
+                    GROWTH.verdict(reached),
+                )  # fmt: skip
+            )
+    figures = table(
+        ["entities in the room", "create_many µs each", "create µs each", "query µs each", "get by id µs", "change ms"],
+        [
+            [f"{s.size:,}", f"{s.fill:.1f}", f"{s.create:.1f}", f"{s.query:.2f}", f"{s.get:.0f}", f"{s.change:.2f}"]
+            for s in stages
+        ],
+    )
+    return Section(rows, f"growth, {database}", figures)
+
+
+def machine() -> list[str]:
+    """What the figures hold for."""
+    import apsw
+    import psutil
+
+    processor = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            processor = line.partition(":")[2].strip()
+            break
+    packages = ", ".join(f"{name} {version(name)}" for name in ("apsw", "psycopg", "sqlalchemy", "msgspec"))
+    return [
+        f"{processor}, {psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GB, {platform.system()}",
+        f"Python {platform.python_version()}, SQLite {apsw.sqlite_lib_version()}, {packages}",
+    ]
+
+
+def text(sections: Sequence[Section], notes: Sequence[str]) -> str:
+    """The whole report as Markdown."""
+    judged = [row for section in sections for row in section.rows]
+    verdicts = [row.verdict for row in judged]
+    lines = [
+        "# Results",
+        "",
+        f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, made by `make bench`. Each ratio comes from one interleaved run, so it is",
+        "comparable; the absolute figures hold for this machine only.",
+        "",
+        *(f"- {note}" for note in (*machine(), *notes)),
+        "",
+        "## Targets",
+        "",
+        f"{verdicts.count('goal')} of {len(verdicts)} reach the goal, {verdicts.count('hold')} hold, "
+        f"{verdicts.count('MISSED')} are missed. A percentage is of the raw driver's speed.",
+        "",
+        table(["work", "database", "against", "reached", "rounds from … to", "hold / goal", "verdict"], judged),
+        "",
+        "## Figures",
+    ]
+    for section in sections:
+        if section.table:
+            lines += ["", f"### {section.title}", "", section.table]
+    return "\n".join(lines) + "\n"
+
+
+def missed(sections: Sequence[Section]) -> list[Row]:
+    return [row for section in sections for row in section.rows if row.verdict == "MISSED"]
