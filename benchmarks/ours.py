@@ -10,7 +10,6 @@ import recordroom as rr
 from recordroom.model.ids import new_id
 from recordroom.model.operations import Commit, DefineType
 from recordroom.model.schema import Attribute, EntityType
-
 from recordroom.store.plans import Fetch, Plan
 
 from .data import columns, mappings

@@ -160,7 +160,7 @@ def growth(database: str, stages: Sequence[Stage]) -> Section:
                     "",
                     f"{GROWTH.hold:g}× / {GROWTH.goal:g}×",
                     GROWTH.verdict(reached),
-                )  # fmt: skip
+                )
             )
     figures = table(
         ["entities in the room", "create_many µs each", "create µs each", "query µs each", "get by id µs", "change ms"],
