@@ -442,6 +442,13 @@ def _integers_within(raws: Sequence[Any], low: int, high: int) -> bool:
     return not present or (low <= min(present) and max(present) <= high)
 
 
+def _ids_only(raws: Sequence[Any]) -> bool:
+    types = set(map(type, raws))
+    if not types <= {bytes, _NONE}:
+        return False
+    return {len(raw) for raw in raws if raw is not None} <= {16}
+
+
 class Choice(Kind):
     """One of a list of texts; < and > follow the order of the list."""
 
@@ -515,8 +522,7 @@ class Uuid(Kind):
         return uuid.UUID(bytes=raw)
 
     def _column_is_right(self, raws: Sequence[Any], attribute: Attribute) -> bool:
-        types = set(map(type, raws))
-        return types <= {bytes, _NONE} and set(map(len, filter(None.__ne__, raws))) <= {16}
+        return _ids_only(raws)
 
     def expected(self, attribute: Attribute) -> str:
         return "a UUID"
@@ -571,8 +577,7 @@ class RelationKind(Kind):
         self.stored = stored
 
     def _column_is_right(self, raws: Sequence[Any], attribute: Attribute) -> bool:
-        types = set(map(type, raws))
-        return types <= {bytes, _NONE} and set(map(len, filter(None.__ne__, raws))) <= {16}
+        return _ids_only(raws)
 
     def wrong_at(self, raws: Sequence[Any], attribute: Attribute) -> tuple[int, str] | None:
         if self._column_is_right(raws, attribute):

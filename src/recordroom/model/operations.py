@@ -19,6 +19,7 @@ from .schema import Attribute, EntityType
 __all__ = [
     "ChangeAttribute",
     "ChangeType",
+    "Clash",
     "Commit",
     "CommitResult",
     "Create",
@@ -225,6 +226,21 @@ class Commit(msgspec.Struct, kw_only=True, omit_defaults=True):
     notes: str | None = None
     on_conflict: Literal["merge", "fail", "mine"] = "merge"
     on_error: Literal["stop", "continue"] = "stop"
+
+
+class Clash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One attribute of one entity that others changed since it was read, in a `Conflict`: raw scalars.
+
+    `base` is the value when it was read, `revision` the entity's revision now.
+    """
+
+    type: str
+    entity: bytes
+    attribute: str
+    base: Any = None
+    mine: Any = None
+    theirs: Any = None
+    revision: int = 0
 
 
 class Refusal(msgspec.Struct, kw_only=True, omit_defaults=True):
