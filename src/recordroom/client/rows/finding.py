@@ -1,0 +1,250 @@
+"""Finding entities in bulk: by the natural keys that references are written with, and by the key of an upsert.
+
+One query asks for every key of a batch that is not known yet; what was found is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...model.ids import as_id, show_id
+from ...model.kinds import raw_loader
+from ...model.schema import Attribute
+from ...query.request import Page, QueryRequest
+from ...query.syntax import And, Condition, In, Literal, Path, Query, Selected
+from .cells import Converter, cell_text
+from .mapping import Lookup, natural_key, path_end
+from .readers import Cells
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+__all__ = ["Existing", "Finder", "Found", "existing_rows"]
+
+Key = tuple[Any, ...]
+_REMEMBERED = 1_000_000
+_PAGE = 10_000
+# Keys asked for by one query; more make more queries.
+_ASKED = 10_000
+
+
+def _literal(raw: Any, attribute: Attribute) -> Literal:
+    """A raw scalar as the query tree writes it: numbers and texts as they are, the rest as text."""
+    if attribute.kind in ("reference", "uuid"):
+        return Literal(show_id(raw))
+    load = raw_loader(attribute)
+    if load is None:
+        return Literal(raw)
+    value = load(raw)
+    return Literal(value.isoformat() if hasattr(value, "isoformat") else str(value))
+
+
+def _condition(attributes: Mapping[str, Attribute], keys: Sequence[Key]) -> Condition:
+    """Holds for every entity with one of the keys; of several parts also for others, which are passed over."""
+    parts: list[Condition] = []
+    for position, (path, attribute) in enumerate(attributes.items()):
+        values = dict.fromkeys(key[position] for key in keys)
+        parts.append(In(Path(tuple(path.split("."))), tuple(_literal(value, attribute) for value in values)))
+    return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+def _pages(
+    session: Session, type_name: str, select: Iterable[str], attributes: Mapping[str, Attribute], keys: Iterable[Key]
+) -> Iterator[Page]:
+    """Pages of the entities that have one of the keys."""
+    selected = tuple(Selected(Path(tuple(path.split("."))), path) for path in select)
+    listed = list(keys)
+    for start in range(0, len(listed), _ASKED):
+        where = _condition(attributes, listed[start : start + _ASKED])
+        query = Query(type=type_name, select=selected, where=where)
+        yield from session.transport.stream(QueryRequest(database=session.database, query=query, size=_PAGE))
+
+
+def _keys_of(page: Page, paths: Iterable[str]) -> Iterator[Key]:
+    return zip(*(page.ids if path == "id" else page.columns[path] for path in paths), strict=True)
+
+
+# --- references ---------------------------------------------------------------------------------------
+
+
+class Found(NamedTuple):
+    """What the cells of a reference name: an id each, None where missing or unknown.
+
+    `unknown` are the positions of cells that name nothing, `faults` what was expected of those wrong in another way.
+    """
+
+    ids: list[bytes | None]
+    unknown: list[int]
+    faults: dict[int, str]
+
+
+_UNKNOWN = object()
+
+
+class Finder:
+    """Finds the entities that one reference attribute names, batch by batch."""
+
+    def __init__(self, session: Session, type_name: str, attribute: Attribute, lookup: Lookup) -> None:
+        self.attribute = attribute
+        self.lookup = lookup
+        self._session = session
+        self._type = type_name
+        schema = session.schema
+        # Rows may refer to others of the same file, which come into being on the way.
+        self.own = schema.root(attribute.target) == schema.root(type_name)
+        self._known: dict[Any, bytes | str | None] = {}
+        self._own: dict[tuple[str, Key], bytes] = {}
+
+    def learn(self, keys: Mapping[str, Sequence[Any]], ids: Sequence[bytes]) -> None:
+        """Remember entities about to be made, so that rows of the same file find them: raw key columns and ids."""
+        self._own = {("id", (each,)): each for each in ids}
+        for path, column in keys.items():
+            self._own.update(zip(((path, (raw,)) for raw in column), ids, strict=True))
+
+    def text_of(self, columns: Sequence[Sequence[Any]], position: int) -> str:
+        """What a row has in the reference's columns, for messages."""
+        return ", ".join(cell_text(column[position]) for column in columns)
+
+    def find(self, columns: Sequence[Any], cells: Cells, nulls: Sequence[str]) -> Found:
+        """The entities that the cells of a batch name; each different cell is looked up once."""
+        rows = _hashable_rows(columns, nulls)
+        if len(self._known) > _REMEMBERED:
+            self._known.clear()
+        known: dict[Any, Any] = self._known
+        fresh = [row for row in set(rows) if row not in known]
+        answers = self._look_up(fresh, cells, nulls)
+        if self.own:
+            # What is unknown now may be made by a later row.
+            found = {**known, **answers}
+            known.update((row, answer) for row, answer in answers.items() if type(answer) is bytes)
+        else:
+            known.update(answers)
+            found = known
+        answer_of = [found[row] for row in rows]
+        return _sorted_out(answer_of)
+
+    def _look_up(self, rows: Sequence[Key], cells: Cells, nulls: Sequence[str]) -> dict[Key, Any]:
+        answers: dict[Key, Any] = {}
+        ids: dict[Key, Key] = {}  # row → (id,)
+        named: list[Key] = []
+        for row in rows:
+            if row.count(None) == len(row):
+                answers[row] = None
+            elif not self.lookup.key and (given := _as_id(row[0])) is not None:
+                ids[row] = (given,)
+            else:
+                named.append(row)
+        id_attribute = path_end(self._session.schema, self.attribute.target, "id")
+        answers.update(self._ask({"id": id_attribute}, ids))
+        if named:
+            answers.update(self._by_key(named, cells, nulls))
+        return answers
+
+    def _by_key(self, rows: Sequence[Key], cells: Cells, nulls: Sequence[str]) -> dict[Key, Any]:
+        schema, target = self._session.schema, self.attribute.target
+        paths = self.lookup.key or (natural_key(schema, self.attribute, self._type),)
+        attributes = {path: path_end(schema, target, path) for path in paths}
+        answers: dict[Key, Any] = {}
+        raws: list[list[Any]] = []
+        wrong: dict[int, str] = {}
+        for position, part in enumerate(attributes.values()):
+            column, faults = Converter(part, "json" if cells == "arrow" else cells, nulls)(
+                [row[position] for row in rows]
+            )
+            raws.append(column)
+            wrong.update(faults)
+        keys: dict[Key, Key] = {}
+        for position, (row, key) in enumerate(zip(rows, zip(*raws, strict=True), strict=True)):
+            if position in wrong:
+                answers[row] = wrong[position]
+            elif None in key:
+                answers[row] = _UNKNOWN
+            else:
+                keys[row] = key
+        return answers | self._ask(attributes, keys)
+
+    def _ask(self, attributes: Mapping[str, Attribute], keys: Mapping[Key, Key]) -> dict[Key, Any]:
+        """An id, _UNKNOWN, or what was expected, for each row."""
+        if not keys:
+            return {}
+        paths = tuple(attributes)
+        found: dict[Key, Any] = {}
+        if self.own and len(paths) == 1:
+            for key in keys.values():
+                if (paths[0], key) in self._own:
+                    found[key] = self._own[paths[0], key]
+        wanted = {key for key in keys.values() if key not in found}
+        for page in _pages(self._session, self.attribute.target, paths, attributes, wanted):
+            for key, each in zip(_keys_of(page, paths), page.ids, strict=True):
+                if key in wanted:
+                    same = found.get(key, each) == each
+                    found[key] = (
+                        each
+                        if same
+                        else f"one {self.attribute.target} of that {' and '.join(paths)}, there are several"
+                    )
+        return {row: found.get(key, _UNKNOWN) for row, key in keys.items()}
+
+
+def _hashable_rows(columns: Sequence[Any], nulls: Sequence[str]) -> list[Key]:
+    listed: list[Sequence[Any]] = [column.to_pylist() if hasattr(column, "to_pylist") else column for column in columns]
+    missing = dict.fromkeys(nulls)
+    cleaned = []
+    for column in listed:
+        try:
+            cleaned.append([missing.get(cell, cell) for cell in column])
+        except TypeError:  # a list or an object of JSON names nothing
+            cleaned.append(
+                [cell if isinstance(cell, (str, int, float, type(None))) else cell_text(cell) for cell in column]
+            )
+    return list(zip(*cleaned, strict=True))
+
+
+def _as_id(cell: Any) -> bytes | None:
+    """The id that a cell is by its form."""
+    if (isinstance(cell, str) and len(cell) == 36) or (type(cell) is bytes and len(cell) == 16):
+        try:
+            return as_id(cell)
+        except ValueError:
+            return None
+    return None
+
+
+def _sorted_out(answers: Sequence[Any]) -> Found:
+    kinds = set(map(type, answers))
+    if kinds <= {bytes, type(None)}:
+        return Found(list(answers), [], {})
+    unknown = [position for position, answer in enumerate(answers) if answer is _UNKNOWN]
+    faults = {position: answer for position, answer in enumerate(answers) if type(answer) is str}
+    return Found([answer if type(answer) is bytes else None for answer in answers], unknown, faults)
+
+
+# --- upserts ------------------------------------------------------------------------------------------
+
+
+class Existing(NamedTuple):
+    """An entity that has the key of a row, and where its values are; `page` is None where several have the key."""
+
+    id: bytes
+    revision: int
+    page: Page | None
+    row: int
+
+
+def existing_rows(
+    session: Session, type_name: str, key: Sequence[str], keys: Iterable[Key], attributes: Sequence[str]
+) -> dict[Key, Existing]:
+    """The entities that have one of the keys, with the attributes that a row may change."""
+    schema = session.schema
+    parts = {name: schema.attribute(type_name, name) for name in key}
+    wanted = {each for each in keys if None not in each}
+    found: dict[Key, Existing] = {}
+    select = dict.fromkeys([*key, *attributes, "revision"])
+    for page in _pages(session, type_name, select, parts, wanted):
+        rows = zip(_keys_of(page, key), page.ids, page.columns["revision"], strict=True)
+        for row, (each, identity, revision) in enumerate(rows):
+            if each in wanted:
+                several = each in found and found[each].id != identity
+                found[each] = Existing(identity, revision, None if several else page, row)
+    return found
