@@ -109,7 +109,7 @@ class Converter:
 
     def _arrow(self, array: pa.Array) -> Column:
         if not isinstance(array, list):
-            if self.attribute.kind == "json" and not self.attribute.multi:
+            if self.attribute.kind == "json":
                 return self._arrow_json(array)
             if _has_nanoseconds(array) and self.attribute.kind == "datetime":
                 return _without_nanoseconds(array)
@@ -120,14 +120,16 @@ class Converter:
         return self._one_by_one(array)
 
     def _arrow_json(self, array: pa.Array) -> Column:
-        """A string column has JSON texts; any other has the values themselves."""
-        types = load("pyarrow").types
+        """A column of strings has JSON texts; any other has the values themselves."""
+        types = load("pyarrow.types")
+        multi = self.attribute.multi
+        item = array.type.value_type if multi and types.is_list(array.type) else array.type
         values = array.to_pylist()
-        return (
-            self._texts(values)
-            if types.is_string(array.type) or types.is_large_string(array.type)
-            else self._one_by_one(values)
-        )
+        if not (types.is_string(item) or types.is_large_string(item)):
+            return self._one_by_one(values)
+        if multi:
+            values = [None if texts is None else f"[{','.join(texts)}]" for texts in values]
+        return self._texts(values)
 
 
 def _raw_maker(attribute: Attribute) -> Callable[[Any], Any]:

@@ -175,9 +175,9 @@ class Source:
         )
 
     def _undecodable_line(self, encoding: str) -> int | None:
-        with self.open() as raw:
-            # The decoder turns each undecodable byte into a surrogate, which no decoded text has.
-            for number, line in enumerate(io.TextIOWrapper(raw, encoding=encoding, errors="surrogateescape"), 1):
+        # The decoder turns each undecodable byte into a surrogate, which no decoded text has.
+        with self.open() as raw, io.TextIOWrapper(raw, encoding=encoding, errors="surrogateescape") as text:
+            for number, line in enumerate(text, 1):
                 if any("\ud800" <= character <= "\udfff" for character in line):
                     return number
         return None

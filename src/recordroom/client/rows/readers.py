@@ -90,6 +90,7 @@ class CsvReader:
             raise broken(source.name, f"expected a delimiter of one character, got {delimiter!r}") from error
         self._ahead: list[str] | None = None
         self._ended = False
+        self._line = 1  # where the last row began
         self.names = self._head(options.header)
 
     def _head(self, header: bool) -> tuple[str, ...]:
@@ -109,26 +110,26 @@ class CsvReader:
         if self._ahead is not None:
             row, self._ahead = self._ahead, None
             return None, row
-        before = self._csv.line_num
+        self._line = self._csv.line_num + 1
         try:
             for row in self._csv:
                 if row:
                     return None, row
-                before = self._csv.line_num
+                self._line = self._csv.line_num + 1
         except csv.Error as error:
             if "expected after" in str(error):
                 return "a delimiter after the closing quote", []
-            self._unclosed(before + 1, error)
+            self._unclosed(error)
         except UnicodeDecodeError as error:
             raise self._source.undecodable(self._encoding, error, self._csv.line_num) from error
         self._ended = True
         return None, []
 
-    def _unclosed(self, line: int, error: csv.Error) -> NoReturn:
+    def _unclosed(self, error: csv.Error) -> NoReturn:
         reason = "expected a closing quote before the end of the file"
         if "unexpected end" not in str(error):
             reason = f"expected a field of at most {_LARGEST_FIELD // 2**20} MiB; is a closing quote missing?"
-        raise broken(self._source.name, reason, line=line) from error
+        raise broken(self._source.name, reason, line=self._line) from error
 
     def rows(self, size: int | None) -> Iterator[Rows]:
         with self._source.reading():
@@ -143,7 +144,6 @@ class CsvReader:
         lines: list[int] = []
         faults: dict[int, str] = {}
         while size is None or len(rows) < size:
-            line = self._csv.line_num + 1 if self._ahead is None else 1
             fault, row = self._next()
             if self._ended:
                 break
@@ -153,7 +153,7 @@ class CsvReader:
                 faults[len(rows)] = fault
                 row = (row + [""] * width)[:width]
             rows.append(row)  # type: ignore[arg-type]
-            lines.append(line)
+            lines.append(self._line)
         columns = zip(*rows, strict=True) if rows else iter([()] * width)
         return Rows(lines, dict(zip(self.names, columns, strict=True)), faults)
 
