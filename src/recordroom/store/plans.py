@@ -10,7 +10,7 @@ storage class where their database keeps another form (booleans and decimals on 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -60,7 +60,7 @@ class InsertColumns(NamedTuple):
     """
 
     table: str
-    columns: dict[str, Sequence[Any]]
+    columns: Mapping[str, Sequence[Any]]
     storage: tuple[Storage, ...]
 
 
@@ -68,8 +68,8 @@ class UpdateColumns(NamedTuple):
     """Set `columns` of the rows whose `key` columns equal `keys`, row by row. Result: None."""
 
     table: str
-    keys: dict[str, Sequence[Any]]
-    columns: dict[str, Sequence[Any]]
+    keys: Mapping[str, Sequence[Any]]
+    columns: Mapping[str, Sequence[Any]]
     storage: tuple[Storage, ...]  # of keys, then of columns
 
 
@@ -77,7 +77,7 @@ class DeleteKeys(NamedTuple):
     """Delete the rows whose key columns equal `keys`. Result: None."""
 
     table: str
-    keys: dict[str, Sequence[Any]]
+    keys: Mapping[str, Sequence[Any]]
     storage: tuple[Storage, ...]
 
 
@@ -94,7 +94,7 @@ class FetchKeys(NamedTuple):
     storage: tuple[Storage, ...]
 
 
-class Violation(Exception):  # noqa: N818 - what the plan meets, not what a caller sees
+class Violation(Exception):
     """The database refused a statement because of a constraint.
 
     Drivers throw it into the plan at that statement; the plan may roll back to a savepoint and go on.
@@ -129,16 +129,23 @@ class Driver(Protocol):
     def write(self, plan: Plan[T]) -> T:
         """Run a plan as the one writer, in one transaction: committed when it returns, rolled back when it raises."""
 
-    def stream(self, fetch: Fetch, size: int) -> Iterator[list[Row]]:
-        """The rows of one statement in chunks of `size`, of one snapshot, in bounded memory."""
+    def stream(self, plan: Plan[tuple[Fetch, Callable[[list[Row]], T]]], size: int) -> Iterator[T]:
+        """Run a plan that gives a statement and what makes something of its rows; then its rows, `size` at a time.
+
+        All in one snapshot and in bounded memory.
+        """
 
     def exclusive(self) -> AbstractContextManager[None]:
         """For maintenance that needs the database alone (compacting)."""
 
+    def compact(self) -> None:
+        """Give back space that is not used."""
+
     def version(self) -> str:
         """Name and version of the database, such as "SQLite 3.54.1"."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close every connection."""
 
 
 def nothing() -> Plan[None]:

@@ -80,16 +80,17 @@ class SqliteDriver:
                 _roll_back(connection)
         return result
 
-    def stream(self, fetch: Fetch, size: int) -> Iterator[list[Row]]:
-        """The rows of one statement in chunks of `size`, of one snapshot, in bounded memory."""
-        convert = _converter(fetch.storage)
+    def stream(self, plan: Plan[tuple[Fetch, Callable[[list[Row]], T]]], size: int) -> Iterator[T]:
+        """What the plan makes of the rows of its statement, `size` at a time, of one snapshot, in bounded memory."""
         with self._reader() as connection:
             connection.execute("BEGIN")
+            fetch, shape = self._drive(connection, plan)
+            convert = _converter(fetch.storage)
             self.statements += 1
             cursor = connection.execute(fetch.sql, _bound(fetch.parameters))
             try:
-                while chunk := list(itertools.islice(cursor, size)):
-                    yield chunk if convert is None else convert(chunk)
+                while rows := list(itertools.islice(cursor, size)):
+                    yield shape(rows if convert is None else convert(rows))
             finally:
                 cursor.close()
 

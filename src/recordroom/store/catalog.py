@@ -1,0 +1,87 @@
+"""Catalogs: what a plan needs to know of one database at one revision of its schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import sqlalchemy as sa
+
+from ..errors import UnknownDatabase
+from ..model.schema import EntityType, Schema, close_names
+from .plans import Fetch, Plan
+from .tables import Tables, sql_dialect
+
+__all__ = ["Catalog", "Catalogs", "catalog_of", "dump_schema", "load_catalogs", "load_schema", "schema_revision"]
+
+
+class Catalog:
+    """One database as plans see it. Immutable; a change of the schema makes a new one.
+
+    `dialect` is "sqlite" or "postgresql", `sql` the SQLAlchemy dialect that writes the driver's SQL.
+    """
+
+    def __init__(self, database: str, schema: Schema, dialect: str, sql: sa.Dialect | None = None) -> None:
+        self.database = database
+        self.schema = schema
+        self.dialect = dialect
+        self.sql = sql_dialect(dialect) if sql is None else sql
+        self.tables = Tables(database, schema)
+
+    def with_schema(self, schema: Schema) -> Catalog:
+        """The same database with another schema."""
+        return Catalog(self.database, schema, self.dialect, self.sql)
+
+
+class Catalogs(msgspec.Struct, frozen=True):
+    """Every database of a room at one revision of the room's schemas."""
+
+    revision: int
+    by_key: Mapping[str, Catalog]
+
+
+def catalog_of(catalogs: Catalogs, database: str) -> Catalog:
+    """The catalog of `database`; UnknownDatabase with close names otherwise."""
+    found = catalogs.by_key.get(database)
+    if found is None:
+        raise UnknownDatabase(name=database, suggestions=close_names(database, catalogs.by_key))
+    return found
+
+
+def dump_schema(schema: Schema) -> str:
+    """The types of a schema as JSON text."""
+    return msgspec.json.encode(list(schema.values())).decode()
+
+
+def load_schema(text: str, revision: int) -> Schema:
+    """What `dump_schema` gave."""
+    return Schema(msgspec.json.decode(text, type=list[EntityType]), revision)
+
+
+_REVISION = Fetch("SELECT schema_revision FROM rr_room")
+_DATABASES = Fetch("SELECT key, schema, schema_revision FROM rr_database ORDER BY key")
+
+
+def schema_revision() -> Plan[int]:
+    """The revision of the room's schemas in this snapshot: one cheap read."""
+    rows = yield _REVISION
+    revision: int = rows[0][0]
+    return revision
+
+
+def load_catalogs(dialect: str, known: Catalogs | None) -> Plan[Catalogs]:
+    """Every database of the room; a catalog of `known` whose schema is still the same is kept, caches and all."""
+    revision = yield from schema_revision()
+    if known is not None and known.revision == revision:
+        return known
+    rows = yield _DATABASES
+    before: Mapping[str, Catalog] = {} if known is None else known.by_key
+    sql = sql_dialect(dialect)
+    found: dict[str, Catalog] = {}
+    for key, text, changed in rows:
+        kept = before.get(key)
+        if kept is not None and kept.schema.revision == changed:
+            found[key] = kept
+        else:
+            found[key] = Catalog(key, load_schema(text, changed), dialect, sql)
+    return Catalogs(revision, found)

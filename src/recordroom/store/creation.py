@@ -1,0 +1,136 @@
+"""Plans that make and describe a whole room: its own tables, its databases, its one row of facts."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from ..errors import InvalidSchema
+from ..model.schema import Schema
+from ..query.request import DatabaseInfo
+from .catalog import Catalog, dump_schema, load_schema
+from .ddl import drop_everything
+from .migrations import FORMAT
+from .plans import Fetch, Plan, Run
+from .settings import Settings, dump, load
+from .tables import sql_dialect, system_tables
+
+__all__ = [
+    "RoomFacts",
+    "check_database_key",
+    "create_room",
+    "database_infos",
+    "drop_database",
+    "insert_database",
+    "next_schema_revision",
+    "placeholders",
+    "room_facts",
+    "store_settings",
+]
+
+DEFAULT_DATABASE = "main"
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+
+
+class RoomFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The row of `rr_room`."""
+
+    format: int
+    id: bytes
+    revision: int
+    schema_revision: int
+    pruned: int
+    settings: Settings
+
+
+def placeholders(dialect: str, count: int) -> str:
+    """`count` positional parameters, with commas between."""
+    return ", ".join(["?" if dialect == "sqlite" else "%s"] * count)
+
+
+def create_room(dialect: str, room_id: bytes, settings: Settings) -> Plan[None]:
+    """Every table of the room itself, and its default database."""
+    sql = sql_dialect(dialect)
+    for table in system_tables().sorted_tables:
+        text = str(CreateTable(table).compile(dialect=sql)).rstrip()
+        yield Run(f"{text} STRICT" if dialect == "sqlite" else text)
+        for index in sorted(table.indexes, key=lambda each: str(each.name)):
+            yield Run(str(CreateIndex(index).compile(dialect=sql)))
+    try:
+        from .search import search_tables_ddl
+    except ImportError:
+        search_tables_ddl = lambda dialect: []
+
+    for text in search_tables_ddl(dialect):
+        yield Run(text)
+    yield Run(
+        'INSERT INTO rr_room ("only", format, id, revision, schema_revision, pruned, settings)'
+        f" VALUES ({placeholders(dialect, 7)})",
+        (1, FORMAT, room_id, 0, 1, 0, dump(settings)),
+    )
+    yield from insert_database(dialect, DatabaseInfo(key=DEFAULT_DATABASE), 1)
+
+
+def insert_database(dialect: str, info: DatabaseInfo, schema_revision: int) -> Plan[None]:
+    """A new database without types."""
+    yield Run(
+        "INSERT INTO rr_database (key, label, description, schema, schema_revision)"
+        f" VALUES ({placeholders(dialect, 5)})",
+        (info.key, info.label, info.description, dump_schema(Schema()), schema_revision),
+    )
+
+
+def next_schema_revision() -> Plan[int]:
+    """Count the room's schema revision up, so that every process reads the schemas anew."""
+    yield Run("UPDATE rr_room SET schema_revision = schema_revision + 1")
+    rows = yield Fetch("SELECT schema_revision FROM rr_room")
+    revision: int = rows[0][0]
+    return revision
+
+
+def check_database_key(key: str) -> None:
+    """InvalidSchema unless `key` can name a database."""
+    if not _KEY.fullmatch(key) or key.lower().startswith("rr_"):
+        reason = "a key has 1 to 40 ASCII letters, digits and _, starts with a letter, and not with rr_"
+        raise InvalidSchema(where=f"database {key!r}", reason=reason)
+
+
+def room_facts() -> Plan[RoomFacts]:
+    """What the room says of itself."""
+    rows = yield Fetch("SELECT format, id, revision, schema_revision, pruned, settings FROM rr_room")
+    number, room_id, revision, schema_revision, pruned, settings = rows[0]
+    return RoomFacts(
+        format=number,
+        id=bytes(room_id),
+        revision=revision,
+        schema_revision=schema_revision,
+        pruned=pruned,
+        settings=load(settings),
+    )
+
+
+def store_settings(dialect: str, settings: Settings) -> Plan[None]:
+    """Keep `settings` in the room."""
+    yield Run(f"UPDATE rr_room SET settings = {placeholders(dialect, 1)}", (dump(settings),))
+
+
+def database_infos() -> Plan[list[DatabaseInfo]]:
+    """Every database of the room, by key."""
+    rows = yield Fetch("SELECT key, label, description, schema FROM rr_database ORDER BY key")
+    return [
+        DatabaseInfo(key=key, label=label, description=description, types=len(load_schema(schema, 0)))
+        for key, label, description, schema in rows
+    ]
+
+
+def drop_database(catalog: Catalog) -> Plan[None]:
+    """Drop a database, its tables and what followers keep of it. The journal keeps its commits."""
+    from .search import forget
+
+    yield from forget(catalog)
+    for text in drop_everything(catalog):
+        yield Run(text)
+    yield Run(f"DELETE FROM rr_database WHERE key = {placeholders(catalog.dialect, 1)}", (catalog.database,))
+    yield from next_schema_revision()

@@ -1,0 +1,44 @@
+"""Formats of a room and the way from each to the next.
+
+A room knows its format (`rr_room.format`). One of a newer format is refused; one of an older format is
+migrated when it is opened for writing, step by step, in one transaction. To change the format: raise
+`FORMAT`, add the step from the format before to `MIGRATIONS`, and keep a room of the old format as a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import RoomDamaged, RoomReadOnly, RoomTooNew
+from .plans import Plan, Run
+
+__all__ = ["FORMAT", "MIGRATIONS", "Migration", "check_format", "migrate"]
+
+FORMAT = 1
+Migration = Callable[[str], Plan[None]]  # is told the dialect
+
+# format → the step from it to the next one
+MIGRATIONS: dict[int, Migration] = {}
+
+
+def check_format(found: int, where: str, *, read_only: bool) -> bool:
+    """Whether a room of format `found` needs migrating; RoomTooNew and other errors where it cannot be used."""
+    if found > FORMAT:
+        raise RoomTooNew(path=where, found=found, supported=FORMAT)
+    if found == FORMAT:
+        return False
+    if any(step not in MIGRATIONS for step in range(found, FORMAT)):
+        raise RoomDamaged(path=where, reason=f"its format {found} was never one of recordroom's")
+    if read_only:
+        raise RoomReadOnly(
+            f"The room at {where} has the older format {found}: open it once for writing, which migrates it.",
+            path=where,
+        )
+    return True
+
+
+def migrate(found: int, dialect: str) -> Plan[None]:
+    """Take a room from format `found` to `FORMAT`."""
+    for step in range(found, FORMAT):
+        yield from MIGRATIONS[step](dialect)
+    yield Run(f"UPDATE rr_room SET format = {FORMAT}")

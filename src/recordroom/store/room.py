@@ -1,0 +1,277 @@
+"""Room: a whole room behind the methods that a session's transport has, run on one database.
+
+`Room.open` gives one; several for the same place share what lies beneath. Everything that decides is in
+plans (`reading`, `commit`, `history` …); a room runs them on a driver, with the catalog of their snapshot.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import InvalidSchema, RoomReadOnly, SessionClosed
+from ..model.operations import Commit, CommitResult
+from ..model.schema import Schema
+from ..query.request import (
+    Change,
+    DatabaseInfo,
+    Header,
+    HistoryRequest,
+    Hit,
+    JournalEntry,
+    Members,
+    MembersRequest,
+    Page,
+    QueryRequest,
+    SearchRequest,
+)
+from .catalog import Catalog, Catalogs, catalog_of
+from .creation import check_database_key, database_infos, drop_database, insert_database, next_schema_revision
+from .opening import Mode, Opened, Opening, change_settings, open_shared
+from .plans import Driver, Fetch, Plan, Row
+from .settings import Settings
+
+__all__ = ["Room"]
+
+T = TypeVar("T")
+
+
+class Room:
+    """A room that this process has open. Safe to use from several threads. Close it, or use it with `with`."""
+
+    def __init__(self, opened: Opened, where: str, actor: str) -> None:
+        self._opened: Opened | None = opened
+        self._reads_only = opened.driver.read_only
+        self.where = where
+        self.actor = actor
+
+    @classmethod
+    def open(
+        cls,
+        where: str | Path,
+        *,
+        mode: Mode = "write",
+        create: bool = True,
+        wait: float = 0.0,
+        actor: str = "owner",
+        **settings: Any,
+    ) -> Room:
+        """The room at `where`: a folder, or a database as postgresql://…?schema=recordroom.
+
+        Made where there is none, unless `create` is false (RoomNotFound then). For writing, an embedded room is
+        one process's at a time: RoomLocked after `wait` seconds. `settings` change the room's settings.
+        """
+        opened = open_shared(Opening(where=str(where), mode=mode, create=create, wait=wait, settings=settings))
+        return cls(opened, opened.driver.where, actor)
+
+    def __enter__(self) -> Room:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Room {self.where}{'' if self._opened else ' (closed)'}>"
+
+    def close(self) -> None:
+        """Close it; again does nothing."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    # --- parts ---
+
+    @property
+    def _open(self) -> Opened:
+        if self._opened is None:
+            raise SessionClosed
+        return self._opened
+
+    @property
+    def driver(self) -> Driver:
+        """What runs plans, for tests and tools."""
+        return self._open.driver
+
+    @property
+    def settings(self) -> Settings:
+        """The room's settings as this process knows them."""
+        return self._open.settings
+
+    def change_settings(self, **changes: Any) -> Settings:
+        """Keep changed settings in the room; `durability` holds from the next opening on."""
+        self._check_writable()
+        return change_settings(self._open, changes)
+
+    def _check_writable(self) -> None:
+        if self._open.driver.read_only:
+            raise RoomReadOnly(path=self.where)
+
+    def _read(self, make: Callable[[Catalogs], Plan[T]]) -> T:
+        opened = self._open
+
+        def plan() -> Plan[T]:
+            catalogs = yield from opened.current()
+            return (yield from make(catalogs))
+
+        return opened.driver.run(plan())
+
+    def _write(self, make: Callable[[Catalogs], Plan[T]]) -> T:
+        self._check_writable()
+        opened = self._open
+
+        def plan() -> Plan[T]:
+            catalogs = yield from opened.current()
+            return (yield from make(catalogs))
+
+        return opened.driver.write(plan())
+
+    # --- what a transport does ---
+
+    def schema(self, database: str, revision: int | None = None) -> Schema:
+        """The schema of `database` now: the same object as long as nothing changed."""
+        return self._catalog(database).schema
+
+    def _catalog(self, database: str) -> Catalog:
+        opened = self._open
+        return catalog_of(opened.driver.run(opened.current()), database)
+
+    def databases(self) -> list[DatabaseInfo]:
+        """Every database of the room, by key."""
+        return self._read(lambda catalogs: database_infos())
+
+    def query(self, request: QueryRequest) -> Page:
+        """One page of a query."""
+        from .reading import query_page
+
+        self._follow_for(request)
+        return self._read(lambda catalogs: query_page(catalog_of(catalogs, request.database), request))
+
+    def stream(self, request: QueryRequest) -> Iterator[Page]:
+        """Every page of a query, of one snapshot, in bounded memory."""
+        from .reading import stream_fetch
+
+        self._follow_for(request)
+        opened = self._open
+
+        def plan() -> Plan[tuple[Fetch, Callable[[list[Row]], Page]]]:
+            catalogs = yield from opened.current()
+            return stream_fetch(catalog_of(catalogs, request.database), request)
+
+        return opened.driver.stream(plan(), request.size)
+
+    def count(self, request: QueryRequest) -> int:
+        """How many rows a query has, its limit and offset counted in."""
+        from .reading import count_rows
+
+        self._follow_for(request)
+        return self._read(lambda catalogs: count_rows(catalog_of(catalogs, request.database), request))
+
+    def explain(self, request: QueryRequest) -> str:
+        """The statement that would run, its parameters and the database's plan, for a person."""
+        from .reading import explain
+
+        return self._read(lambda catalogs: explain(catalog_of(catalogs, request.database), request))
+
+    def members(self, request: MembersRequest) -> Members:
+        """The members of one collection, links or mapping attribute of many owners."""
+        from .reading import members
+
+        if request.at is not None:
+            self._catch_up(("history",))
+        return self._read(lambda catalogs: members(catalog_of(catalogs, request.database), request))
+
+    def commit(self, commit: Commit) -> CommitResult:
+        """Apply a commit, all of it or nothing; a repeat gets the first result."""
+        from .commit import commit_plan
+
+        return self._write(
+            lambda catalogs: commit_plan(catalog_of(catalogs, commit.database), commit, self.actor, _now())
+        )
+
+    def history(self, request: HistoryRequest) -> list[Change]:
+        """Who changed what of one entity, newest first."""
+        from .history import history_plan
+
+        self._catch_up(("history",))
+        return self._read(lambda catalogs: history_plan(catalog_of(catalogs, request.database), request))
+
+    def search(self, request: SearchRequest) -> list[Hit]:
+        """Entities whose texts hold every word, best first."""
+        from .search import search_plan
+
+        self._catch_up(("search",))
+        return self._read(lambda catalogs: search_plan(catalog_of(catalogs, request.database), request))
+
+    def revision_at(self, moment: int) -> int:
+        """The revision that was the latest at `moment` (microseconds since 1970, UTC); 0 before the first."""
+        from .journal import revision_at_plan
+
+        return self._read(lambda catalogs: revision_at_plan(moment))
+
+    def journal(self, after: int = 0, limit: int = 100) -> Sequence[JournalEntry]:
+        """Commits with a revision above `after`, oldest first."""
+        from .journal import journal_plan
+
+        return self._read(lambda catalogs: journal_plan(after, limit))
+
+    def header(self, revision_or_id: int | bytes) -> Header:
+        """One commit without its operations."""
+        from .journal import header_plan
+
+        return self._read(lambda catalogs: header_plan(revision_or_id))
+
+    def revert(self, revision: int, commit: Commit) -> CommitResult:
+        """Apply the inverse of the commit with `revision` under the id and notes of `commit`."""
+        from .revert import revert_plan
+
+        return self._write(lambda catalogs: revert_plan(catalogs.by_key, revision, commit, self.actor, _now()))
+
+    def create_database(self, info: DatabaseInfo) -> DatabaseInfo:
+        """A new, empty database; InvalidSchema where its key is taken or not a key."""
+        check_database_key(info.key)
+        dialect = self.driver.dialect
+
+        def plan(catalogs: Catalogs) -> Plan[DatabaseInfo]:
+            if info.key.lower() in map(str.lower, catalogs.by_key):
+                raise InvalidSchema(where=f"database {info.key!r}", reason="there is one of that key")
+            revision = yield from next_schema_revision()
+            yield from insert_database(dialect, info, revision)
+            return info
+
+        return self._write(plan)
+
+    def drop_database(self, key: str) -> None:
+        """Drop a database with everything in it."""
+
+        def plan(catalogs: Catalogs) -> Plan[None]:
+            yield from drop_database(catalog_of(catalogs, key))
+
+        self._write(plan)
+
+    # --- followers and upkeep ---
+
+    def _follow_for(self, request: QueryRequest) -> None:
+        from .reading import needs_search
+
+        if request.at is not None:
+            self._catch_up(("history",))
+        if needs_search(self._catalog(request.database), request.query):
+            self._catch_up(("search",))
+
+    def _catch_up(self, names: tuple[str, ...]) -> None:
+        """Let followers read what they have not read yet, a batch at a time."""
+        from .followers import catch_up
+
+        while self._write(lambda catalogs: catch_up(catalogs.by_key, names)):
+            pass
+
+    def compact(self) -> None:
+        """Give back space that is not used."""
+        self._check_writable()
+        self.driver.compact()
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
