@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from ..errors import InvalidValue, MissingExtra
+from ..errors import InvalidQuery, InvalidValue, MissingExtra
 from ..model.kinds import KINDS, Storage
 from ..model.schema import STORED_SYSTEM, SYSTEM, Attribute
 from ..query.request import Page
-from ..query.resolve import output_columns
-from ..query.syntax import Call, Query
+from ..query.resolve import resolve, split_select
+from ..query.syntax import Path, Value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,24 +83,29 @@ def outputs(result: QueryResult) -> list[Output]:
     """The columns of a result, in order: `id`, the type in a hierarchy, then what was selected.
 
     A query without `select` has every stored attribute; the counters (`number`, `revision` …) only when asked for.
+    InvalidQuery for a path with many values in a row.
     """
     schema, query = result.session.schema, result.query
-    found = [Output(name, attribute) for name, attribute in output_columns(schema, query)]
-    if _is_of_rows(query):
-        return found
-    if not query.select:
-        found = [each for each in found if each.name not in STORED_SYSTEM]
+    _, many = split_select(schema, query)
+    if many:
+        path = ".".join(many[0].names)
+        raise InvalidQuery(reason=f"{path} has many values in a row of {query.type}; a frame or a file has one")
+    resolved = resolve(schema, query, result.request().parameters)
+    found = {each.name: Output(each.name, each.attribute) for each in resolved.outputs}
+    if not resolved.entities:
+        return list(found.values())
     first = [Output("id", SYSTEM["id"], "ids")]
-    if not query.select and schema.in_hierarchy(query.type):
+    if query.select:
+        names = [each.name or ".".join(_path_names(each.value)) for each in query.select]
+        return first + [found[name] for name in names if name != "id"]
+    if schema.in_hierarchy(query.type):
         first.append(Output("entity_type", SYSTEM["entity_type"], "types"))
-    return first + [each for each in found if each.name != "id"]
+    return first + [each for name, each in found.items() if name not in STORED_SYSTEM]
 
 
-def _is_of_rows(query: Query) -> bool:
-    """True where the answer has no entities: grouped, or only aggregates selected."""
-    if query.group_by:
-        return True
-    return bool(query.select) and all(isinstance(each.value, Call) for each in query.select)
+def _path_names(value: Value) -> tuple[str, ...]:
+    """The names of a path; none of any other value."""
+    return value.names if isinstance(value, Path) else ()
 
 
 def pages(result: QueryResult, size: int) -> Iterator[Page]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...model.ids import as_id, show_id
+from ...model.ids import as_id
 from ...model.kinds import raw_loader
 from ...model.schema import Attribute
 from ...query.request import Page, QueryRequest
-from ...query.syntax import And, Condition, In, Literal, Path, Query, Selected
+from ...query.syntax import And, Condition, In, Parameter, Path, Query, Selected
 from .cells import Converter, cell_text
 from .mapping import Lookup, natural_key, path_end
 from .readers import Cells
@@ -29,24 +29,26 @@ _PAGE = 10_000
 _ASKED = 10_000
 
 
-def _literal(raw: Any, attribute: Attribute) -> Literal:
-    """A raw scalar as the query tree writes it: numbers and texts as they are, the rest as text."""
+def _given(raws: Iterable[Any], attribute: Attribute) -> list[Any]:
+    """Raw scalars as a parameter of a query has them: ids, numbers and texts as they are, the rest as text."""
     if attribute.kind in ("reference", "uuid"):
-        return Literal(show_id(raw))
+        return list(raws)
     load = raw_loader(attribute)
     if load is None:
-        return Literal(raw)
-    value = load(raw)
-    return Literal(value.isoformat() if hasattr(value, "isoformat") else str(value))
+        return list(raws)
+    values = map(load, raws)
+    return [value.isoformat() if hasattr(value, "isoformat") else str(value) for value in values]
 
 
-def _condition(attributes: Mapping[str, Attribute], keys: Sequence[Key]) -> Condition:
+def _condition(attributes: Mapping[str, Attribute], keys: Sequence[Key]) -> tuple[Condition, dict[str, Any]]:
     """Holds for every entity with one of the keys; of several parts also for others, which are passed over."""
     parts: list[Condition] = []
+    parameters: dict[str, Any] = {}
     for position, (path, attribute) in enumerate(attributes.items()):
-        values = dict.fromkeys(key[position] for key in keys)
-        parts.append(In(Path(tuple(path.split("."))), tuple(_literal(value, attribute) for value in values)))
-    return parts[0] if len(parts) == 1 else And(tuple(parts))
+        name = f"part{position}"
+        parameters[name] = _given(dict.fromkeys(key[position] for key in keys), attribute)
+        parts.append(In(Path(tuple(path.split("."))), (Parameter(name),)))
+    return parts[0] if len(parts) == 1 else And(tuple(parts)), parameters
 
 
 def _pages(
@@ -56,9 +58,10 @@ def _pages(
     selected = tuple(Selected(Path(tuple(path.split("."))), path) for path in select)
     listed = list(keys)
     for start in range(0, len(listed), _ASKED):
-        where = _condition(attributes, listed[start : start + _ASKED])
+        where, parameters = _condition(attributes, listed[start : start + _ASKED])
         query = Query(type=type_name, select=selected, where=where)
-        yield from session.transport.stream(QueryRequest(database=session.database, query=query, size=_PAGE))
+        request = QueryRequest(database=session.database, query=query, size=_PAGE, parameters=parameters)
+        yield from session.transport.stream(request)
 
 
 def _keys_of(page: Page, paths: Iterable[str]) -> Iterator[Key]:
