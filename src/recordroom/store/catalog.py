@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
 
 import msgspec
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from ..errors import UnknownDatabase
-from ..model.schema import EntityType, Schema, close_names
+from ..model.schema import Attribute, EntityType, Schema, close_names
 from .plans import Fetch, Plan
 from .tables import Tables, sql_dialect
 
@@ -55,7 +57,24 @@ def dump_schema(schema: Schema) -> str:
 
 def load_schema(text: str, revision: int) -> Schema:
     """What `dump_schema` gave."""
-    return Schema(msgspec.json.decode(text, type=list[EntityType]), revision)
+    return Schema(map(_restored, msgspec.json.decode(text, type=list[EntityType])), revision)
+
+
+def _restored(entity_type: EntityType) -> EntityType:
+    """JSON has no bytes: the default of a uuid is base64 in it."""
+    if not any(_is_text_of_bytes(each) for each in entity_type.attributes):
+        return entity_type
+    return replace(
+        entity_type,
+        attributes=tuple(
+            replace(each, default=b64decode(each.default)) if _is_text_of_bytes(each) else each
+            for each in entity_type.attributes
+        ),
+    )
+
+
+def _is_text_of_bytes(attribute: Attribute) -> bool:
+    return attribute.kind == "uuid" and not attribute.multi and isinstance(attribute.default, str)
 
 
 _REVISION = Fetch("SELECT schema_revision FROM rr_room")
