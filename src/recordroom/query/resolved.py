@@ -85,6 +85,7 @@ class ValueType(_Node, frozen=True):
 
     @property
     def storage(self) -> Storage:
+        """The storage class of its raw scalars."""
         return KINDS[self.kind].storage
 
     @property
@@ -181,6 +182,8 @@ class Bound(_Node, frozen=True):
 
 
 class Function(_Node, frozen=True):
+    """A function of `syntax.FUNCTIONS`; null where an argument is, but for concat and coalesce."""
+
     name: str
     arguments: tuple[Value, ...]
     type: ValueType
@@ -217,8 +220,10 @@ class Unrank(_Node, frozen=True):
 
 
 class Aggregate(_Node, frozen=True):
-    """count, sum, avg, min or max of `value` (None: of rows) over members of collections, or, where `over`
-    is empty, over the rows of a group."""
+    """One of count, sum, avg, min and max of `value` (None: of rows).
+
+    It goes over the members of collections, or, where `over` is empty, over the rows of a group.
+    """
 
     function: str
     value: Value | None
@@ -240,6 +245,8 @@ Value = Get | Item | Bound | Function | Arithmetic | Convert | Rank | Unrank | A
 
 
 class Constant(_Node, frozen=True):
+    """Always true or always false."""
+
     holds: bool
 
 
@@ -252,6 +259,8 @@ class Compare(_Node, frozen=True):
 
 
 class IsNull(_Node, frozen=True):
+    """The value is null."""
+
     value: Value
 
 
@@ -270,6 +279,8 @@ class InRows(_Node, frozen=True):
 
 
 class Like(_Node, frozen=True):
+    """The text matches the pattern, which is in the form of `fold.like_pattern`."""
+
     value: Value
     pattern: Bound
 
@@ -291,6 +302,8 @@ class Matches(_Node, frozen=True):
 
 
 class Exists(_Node, frozen=True):
+    """A member satisfies the condition."""
+
     over: Members
     condition: Condition
 
@@ -304,14 +317,20 @@ class AnyItem(_Node, frozen=True):
 
 
 class Not(_Node, frozen=True):
+    """True where the condition is false."""
+
     condition: Condition
 
 
 class And(_Node, frozen=True):
+    """All hold."""
+
     conditions: tuple[Condition, ...]
 
 
 class Or(_Node, frozen=True):
+    """One holds."""
+
     conditions: tuple[Condition, ...]
 
 
@@ -330,6 +349,8 @@ class Output(_Node, frozen=True):
 
 
 class Order(_Node, frozen=True):
+    """One key of the order; null comes last either way."""
+
     value: Value
     ascending: bool = True
 
