@@ -18,6 +18,7 @@ __all__ = [
     "ARITHMETIC",
     "CALENDAR",
     "MICROSECONDS_OF_A_DAY",
+    "WIDE",
     "absolute_decimal",
     "absolute_integer",
     "absolute_number",
@@ -30,7 +31,7 @@ __all__ = [
 
 MICROSECONDS_OF_A_DAY = 86_400_000_000
 # Wide enough for products of two decimals of 65 digits, and for sums of very many.
-_WIDE = Context(prec=200)
+WIDE = Context(prec=200)
 _LARGEST = Decimal(10) ** 35
 _FINEST = Decimal(10) ** -30
 
@@ -47,7 +48,7 @@ def canonical(number: Decimal) -> str | None:
     """The raw form of a computed decimal: at most 30 digits after the point, half away from zero; None beyond 35 before it."""
     exponent = number.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -30:
-        number = number.quantize(_FINEST, ROUND_HALF_UP, _WIDE)
+        number = number.quantize(_FINEST, ROUND_HALF_UP, WIDE)
     if abs(number) >= _LARGEST:
         return None
     text = format(number, "f")
@@ -85,9 +86,9 @@ ARITHMETIC: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
         "/": divide,
     },
     "decimal": {
-        "+": _on_decimals(_WIDE.add),
-        "-": _on_decimals(_WIDE.subtract),
-        "*": _on_decimals(_WIDE.multiply),
+        "+": _on_decimals(WIDE.add),
+        "-": _on_decimals(WIDE.subtract),
+        "*": _on_decimals(WIDE.multiply),
     },
 }
 
@@ -130,7 +131,7 @@ def round_decimal(number: str, places: int) -> str | None:
     exponent = value.as_tuple().exponent
     if isinstance(exponent, int) and exponent >= -places:
         return number
-    return canonical(value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _WIDE))
+    return canonical(value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, WIDE))
 
 
 _EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
