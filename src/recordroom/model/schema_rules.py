@@ -18,10 +18,10 @@ import msgspec
 from msgspec.structs import replace
 
 from ..errors import InvalidSchema
-from .kinds import KINDS, MAX_INTEGER, MIN_INTEGER, RAW, Storage, Text, check, dump_column, wrong_at
+from .kinds import KINDS, MAX_INTEGER, MIN_INTEGER, RAW, Storage, Text, WrongValue, check, dump_column, wrong_at
 from .schema import SYSTEM, Attribute, EntityType, Schema, close_names
 
-__all__ = ["MAX_NAME", "close_kinds", "problems", "validate"]
+__all__ = ["MAX_NAME", "close_kinds", "normal_form", "problems", "validate"]
 
 MAX_NAME = 60
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -38,6 +38,11 @@ def validate(schema: Schema) -> Schema:
     """`schema` in its normal form; InvalidSchema for its first problem."""
     for problem in _problems(schema):
         raise problem
+    return normal_form(schema)
+
+
+def normal_form(schema: Schema) -> Schema:
+    """`schema` in its normal form, where nothing is wrong with any of its attributes taken alone."""
     return Schema(map(_normal_type, schema.values()), schema.revision)
 
 
@@ -332,12 +337,12 @@ def _default_problems(attribute: Attribute) -> Iterator[_Reason]:
         return
     try:
         _raw_default(attribute)
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+    except WrongValue as error:
         yield "default", f"expected {error}, got {attribute.default!r}"
 
 
 def _raw_default(attribute: Attribute) -> Any:
-    """The raw scalar of a default that is one, or a Python value; an exception whose text says what was expected."""
+    """The raw scalar of a default that is one, or a Python value; WrongValue otherwise."""
     given = attribute.default
     storage = Storage.JSON if attribute.multi else attribute.kind_of.storage
     if type(given) is RAW[storage] and wrong_at([given], attribute) is None:
