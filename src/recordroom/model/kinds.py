@@ -130,8 +130,10 @@ class Kind:
             try:
                 if self.dump(self.check(self.load(raw), attribute)) != raw:
                     return position, f"{self.name} in its normal form"
-            except (WrongValue, ValueError, OverflowError) as error:
+            except WrongValue as error:
                 return position, str(error)
+            except (ValueError, ArithmeticError, RecursionError):
+                return position, self.expected(attribute)
         return None
 
     def _column_is_right(self, raws: Sequence[Any], attribute: Attribute) -> bool:
@@ -693,6 +695,8 @@ def wrong_at(raws: Sequence[Any], attribute: Attribute) -> tuple[int, str] | Non
             values = check(load_multi(kind, raw), attribute)
             if dump_multi(kind, values) != raw:
                 return position, f"a list of {kind.name} in its normal form"
-        except (ValueError, TypeError) as error:
+        except WrongValue as error:
             return position, str(error)
+        except (ValueError, TypeError, ArithmeticError, RecursionError):
+            return position, f"a list, each item {kind.expected(attribute)}"
     return None
