@@ -28,21 +28,31 @@ _SCRIPTS_WITHOUT_SPACES = (
 )
 
 
-class _Cutter(dict[int, str]):
-    """What stands for a character once cut into words; filled as characters are met."""
+class _Mask(dict[int, str]):
+    """What a character is: "w" part of a word, "s" a word by itself, " " neither; filled as characters are met."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
         if not (character.isalnum() or unicodedata.category(character) in ("Mn", "Mc")):
             found = " "
         elif any(low <= code <= high for low, high in _SCRIPTS_WITHOUT_SPACES):
-            found = f" {character} "
+            found = "s"
         else:
-            found = character
+            found = "w"
         self[code] = found
         return found
 
 
+class _Cutter(dict[int, str]):
+    """What stands for a character once text is cut into words at spaces; filled as characters are met."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        found = self[code] = {"w": character, "s": f" {character} ", " ": " "}[_MASK[code]]
+        return found
+
+
+_MASK = _Mask()
 _CUTTER = _Cutter()
 
 
@@ -114,33 +124,17 @@ def holds(text: str, wanted: Iterable[Term]) -> bool:
     )
 
 
-_PIECE = re.compile(r"\S+")
+_WORD = re.compile(r"w+|s")
 
 
 def spans(text: str, wanted: Iterable[Term]) -> list[tuple[int, int]]:
     """Where in `text` the wanted words stand, as (start, end), left to right; for snippets."""
+    wanted = list(wanted)
     exact = {term.word for term in wanted if not term.prefix}
-    starts = tuple(term.word for term in wanted if term.prefix)
+    beginnings = tuple(term.word for term in wanted if term.prefix)
     found = []
-    for start, end in _word_spans(text):
-        cut = words(text[start:end])
-        if any(word in exact or (starts and word.startswith(starts)) for word in cut):
-            found.append((start, end))
+    for match in _WORD.finditer(text.translate(_MASK)):
+        cut = words(text[match.start() : match.end()])
+        if any(word in exact or word.startswith(beginnings) for word in cut):
+            found.append(match.span())
     return found
-
-
-def _word_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Stretches of `text` that are one word each, before folding."""
-    for piece in _PIECE.finditer(text):
-        start = None
-        for at in range(piece.start(), piece.end()):
-            stands = _CUTTER[ord(text[at])]
-            if start is not None and stands != text[at]:
-                yield start, at
-                start = None
-            if stands not in (" ", text[at]):
-                yield at, at + 1
-            elif stands != " " and start is None:
-                start = at
-        if start is not None:
-            yield start, piece.end()

@@ -1,0 +1,262 @@
+"""Applying data operations: one handler each, block by block, in a constant number of statements.
+
+Each handler reads what it replaces, writes, and puts the operation into the journal as it was applied,
+with what it replaced. References, required values, unique sets and deletes are judged later (`ends`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import ImmutableAttribute, NotFound, NotUnique
+from ..model.ids import show_id
+from ..model.operations import Create, Delete, DropKeys, Link, Operation, Publish, SetKeys, Unlink, Update
+from .attempt import Segment
+from .conflicts import judge_deletes, judge_updates
+from .faults import Fault
+from .layout import Layout
+from .plans import DeleteKeys, FetchKeys, InsertColumns, Plan, Row, UpdateColumns, nothing
+from .relations import drop_keys, link, set_keys, unlink
+
+__all__ = ["HANDLERS", "fetch_rows", "remove"]
+
+Handler = Callable[[Segment, Any], Plan[None]]
+
+
+# --- create ---------------------------------------------------------------------------------------
+
+
+def create(segment: Segment, block: Create) -> Plan[None]:
+    """Insert new entities, with defaults, numbers and revisions."""
+    layout = segment.layout(block.type)
+    ids, count = block.ids, len(block.ids)
+    if not count:
+        segment.outcome.numbers.append(0)
+        return
+    if segment.mode.careful and (yield from _already_there(segment, layout, ids)):
+        return
+    columns = dict(block.columns)
+    for name, default in layout.defaults.items():
+        if name not in columns:
+            columns[name] = [default] * count
+    first = yield from _first_number(segment, layout, ids)
+    segment.outcome.numbers.append(first)
+    segment.note_values(layout, ids, columns, new=True)
+    segment.note_required_left_out(layout, ids, columns)
+    segment.created.update(dict.fromkeys(ids, layout.type))
+    for entity in segment.deleted.keys() & set(ids):
+        del segment.deleted[entity]
+    system: dict[str, Sequence[Any]] = {"number": range(first, first + count)}
+    if layout.typed:
+        system["entity_type"] = [layout.type] * count
+    system["revision"] = system["created_revision"] = [segment.revision] * count
+    written = {layout.columns[name]: values for name, values in _held_back(segment, layout, ids, columns).items()}
+    values = {"id": ids, **system, **written}
+    yield InsertColumns(layout.table, values, layout.storage_of(list(values)))
+    segment.outcome.journal.append(Create(type=layout.type, ids=ids, columns=columns, first_number=first))
+
+
+def _first_number(segment: Segment, layout: Layout, ids: Sequence[bytes]) -> Plan[int]:
+    """The number of the first of `ids`; entities that come back have their old ones, in a row."""
+    kept = segment.mode.numbers
+    if not kept or ids[0] not in kept:
+        return (yield from segment.number(layout.table, len(ids)))
+    yield from segment.keep_number(layout.table, kept[ids[-1]])
+    return kept[ids[0]]
+
+
+def _already_there(segment: Segment, layout: Layout, ids: Sequence[bytes]) -> Plan[bool]:
+    """Whether some of `ids` have an entity already; a fault for each."""
+    rows = yield FetchKeys(layout.table, "id", ids, ("id",), layout.storage_of(["id", "id"]))
+    faults = []
+    for (entity,) in rows:
+        name = show_id(entity)
+        error = NotUnique(type=layout.type, attributes=("id",), values=(name,), entity=name, existing=name)
+        faults.append(Fault(layout.type, entity, error))
+    segment.faults.add(faults)
+    return bool(faults)
+
+
+def _held_back(
+    segment: Segment, layout: Layout, ids: Sequence[bytes], columns: dict[str, list[Any]]
+) -> dict[str, list[Any]]:
+    """The columns to write now: a careful attempt writes null into unique sets and keeps the values back."""
+    if not segment.mode.careful or not layout.unique.intersection(columns):
+        return columns
+    held = segment.held.setdefault(layout.root, {})
+    now = dict(columns)
+    for name in layout.unique.intersection(columns):
+        column = layout.columns[name]
+        for entity, value in zip(ids, columns[name], strict=True):
+            held.setdefault(entity, {})[column] = value
+        now[name] = [None] * len(ids)
+    return now
+
+
+# --- reading what is replaced ---------------------------------------------------------------------
+
+
+def fetch_rows(
+    segment: Segment, layout: Layout, ids: Sequence[bytes], columns: Sequence[str], key: str = "id"
+) -> Plan[list[Row]]:
+    """Rows of (id, revision, type, *columns) whose `key` is among `ids`; values kept back are put in."""
+    wanted = ["id", "revision", "entity_type" if layout.typed else "revision", *columns]
+    rows: list[Row] = yield FetchKeys(layout.table, key, ids, tuple(wanted), layout.storage_of([key, *wanted]))
+    if not layout.typed:
+        rows = [(row[0], row[1], layout.root, *row[3:]) for row in rows]
+    held = segment.held.get(layout.root)
+    if not held:
+        return rows
+    return [_with_held(row, columns, held[row[0]]) if row[0] in held else row for row in rows]
+
+
+def _with_held(row: Row, columns: Sequence[str], held: dict[str, Any]) -> Row:
+    values = (held.get(column, value) for column, value in zip(columns, row[3:], strict=True))
+    return (*row[:3], *values)
+
+
+def _rows_in_order(
+    segment: Segment, layout: Layout, ids: Sequence[bytes], columns: Sequence[str]
+) -> Plan[list[Row] | None]:
+    """The rows of `ids` in their order; None after faults where there is no such entity of the type."""
+    rows = yield from fetch_rows(segment, layout, ids, columns)
+    by_id = {row[0]: row for row in rows}
+    if layout.typed:
+        fitting = set(segment.schema.subtypes(layout.type))
+        if not {row[2] for row in rows} <= fitting:
+            by_id = {entity: row for entity, row in by_id.items() if row[2] in fitting}
+    if len(by_id) == len(ids):
+        return [by_id[entity] for entity in ids]
+    segment.faults.add(
+        Fault(layout.type, entity, NotFound(type=layout.type, entity=show_id(entity)))
+        for entity in ids
+        if entity not in by_id
+    )
+    return None
+
+
+# --- update ---------------------------------------------------------------------------------------
+
+
+def update(segment: Segment, block: Update) -> Plan[None]:
+    """Write new values; an entity that has them all already is left alone."""
+    layout = segment.layout(block.type)
+    names = list(block.columns)
+    if not block.ids or not names:
+        return
+    rows = yield from _rows_in_order(segment, layout, block.ids, [layout.columns[name] for name in names])
+    if rows is None:
+        return
+    yield from judge_updates(segment, layout, block, rows)
+    block, rows = _only_changed(block, names, rows)
+    if not rows:
+        return
+    by_column = list(zip(*rows, strict=True))
+    before = {name: list(values) for name, values in zip(names, by_column[3:], strict=True)}
+    _judge_immutable(segment, layout, block, before)
+    segment.note_values(layout, block.ids, block.columns)
+    written = {
+        layout.columns[name]: values for name, values in _held_back(segment, layout, block.ids, block.columns).items()
+    }
+    values: dict[str, Sequence[Any]] = {"revision": [segment.revision] * len(rows), **written}
+    yield UpdateColumns(layout.table, {"id": block.ids}, values, layout.storage_of(["id", *values]))
+    segment.outcome.journal.append(
+        Update(
+            type=block.type,
+            ids=block.ids,
+            columns=block.columns,
+            before=before,
+            before_revision=list(by_column[1]),
+        )
+    )
+
+
+def _only_changed(block: Update, names: list[str], rows: list[Row]) -> tuple[Update, list[Row]]:
+    """The block without the entities whose values are already as they should be."""
+    wanted = list(zip(*block.columns.values(), strict=True))
+    changed = [place for place, (row, new) in enumerate(zip(rows, wanted, strict=True)) if row[3:] != new]
+    if len(changed) == len(rows):
+        return block, rows
+    columns = {name: [values[place] for place in changed] for name, values in block.columns.items()}
+    kept = Update(type=block.type, ids=[block.ids[place] for place in changed], columns=columns)
+    return kept, [rows[place] for place in changed]
+
+
+def _judge_immutable(segment: Segment, layout: Layout, block: Update, before: dict[str, list[Any]]) -> None:
+    for name in layout.immutable:
+        if name in block.columns:
+            segment.faults.add(
+                Fault(layout.type, entity, ImmutableAttribute(type=layout.type, attribute=name, entity=show_id(entity)))
+                for entity, old, new in zip(block.ids, before[name], block.columns[name], strict=True)
+                if old is not None and old != new
+            )
+
+
+# --- delete ---------------------------------------------------------------------------------------
+
+
+def delete(segment: Segment, block: Delete) -> Plan[None]:
+    """Delete entities; what refers to them is looked for at the end."""
+    layout = segment.layout(block.type)
+    if not block.ids:
+        return
+    columns = list(layout.storage)
+    rows = yield from _rows_in_order(segment, layout, block.ids, columns)
+    if rows is None:
+        return
+    yield from judge_deletes(segment, layout, block, rows)
+    yield from remove(segment, layout, rows, cascaded=False)
+
+
+def remove(segment: Segment, layout: Layout, rows: list[Row], *, cascaded: bool) -> Plan[None]:
+    """Delete the rows given, as `fetch_rows` with every column of the table gives them."""
+    by_type: dict[str, list[Row]] = {}
+    for row in rows:
+        by_type.setdefault(row[2], []).append(row)
+    ids = [row[0] for row in rows]
+    yield DeleteKeys(layout.table, {"id": ids}, layout.storage_of(["id"]))
+    held = segment.held.get(layout.root, {})
+    for entity in ids:
+        segment.created.pop(entity, None)
+        held.pop(entity, None)
+    place = {column: position for position, column in enumerate(layout.storage)}
+    for type_name, of_type in by_type.items():
+        segment.deleted.update(dict.fromkeys((row[0] for row in of_type), type_name))
+        exact = segment.layout(type_name)
+        by_column = list(zip(*of_type, strict=True))
+        before = {
+            name: list(by_column[3 + place[column]])
+            for name, column in exact.columns.items()
+            if name not in ("id", "entity_type", "revision")
+        }
+        segment.outcome.journal.append(
+            Delete(
+                type=type_name,
+                ids=list(by_column[0]),
+                before=before,
+                before_revision=list(by_column[1]),
+                cascaded=cascaded,
+            )
+        )
+
+
+# --- events ---------------------------------------------------------------------------------------
+
+
+def publish(segment: Segment, event: Publish) -> Plan[None]:
+    """An event stands in the journal and nowhere else."""
+    segment.outcome.journal.append(event)
+    yield from nothing()
+
+
+HANDLERS: dict[type[Operation], Handler] = {
+    Create: create,
+    Update: update,
+    Delete: delete,
+    Link: link,
+    Unlink: unlink,
+    SetKeys: set_keys,
+    DropKeys: drop_keys,
+    Publish: publish,
+}

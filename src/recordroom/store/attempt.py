@@ -1,0 +1,148 @@
+"""One attempt at a commit: what it did so far, and what stays to be judged.
+
+`Outcome` gathers what goes into the journal and the result. A `Segment` is a stretch of data operations
+under one schema: schema operations are its boundaries, and what it leaves to be judged is judged there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from ..model.operations import Operation
+from .catalog import Catalog
+from .faults import Faults
+from .layout import Layout, layout_of
+from .plans import Fetch, Plan, Run
+from .sqltext import marked
+
+__all__ = ["Mode", "Outcome", "Segment", "Written"]
+
+
+class Mode(NamedTuple):
+    """How a commit is applied. `careful` looks for clashes of unique values before writing them."""
+
+    revision: int
+    on_conflict: Literal["merge", "fail", "mine"] = "merge"
+    careful: bool = False
+    numbers: dict[bytes, int] | None = None  # of entities that come back and had numbers
+
+
+class Outcome:
+    """What an attempt did: operations as applied, and the server-given part of the result."""
+
+    def __init__(self) -> None:
+        self.journal: list[Operation] = []
+        self.numbers: list[int] = []
+        self.stale: dict[tuple[str, bytes], None] = {}
+        self.cascaded: list[tuple[str, bytes]] = []
+        self.catalog: Catalog | None = None  # the newest, where the schema changed
+
+
+class Written(NamedTuple):
+    """Ids that were written somewhere and must name entities of type `target` at the end.
+
+    `attribute` is "" where they are the entities that an operation is about. `known` counts the distinct
+    new entities among `ids` that an earlier operation created; None where the owners are not new.
+    """
+
+    type: str
+    attribute: str
+    target: str
+    owners: Sequence[bytes]
+    ids: Sequence[bytes | None]
+    known: int | None = None
+
+
+class Segment:
+    """Data operations under one schema, applied but not yet judged."""
+
+    def __init__(self, catalog: Catalog, mode: Mode, faults: Faults, outcome: Outcome) -> None:
+        self.catalog = catalog
+        self.schema = catalog.schema
+        self.mode = mode
+        self.revision = mode.revision
+        self.faults = faults
+        self.outcome = outcome
+        self.created: dict[bytes, str] = {}
+        self.deleted: dict[bytes, str] = {}
+        self.cause: dict[bytes, bytes] = {}  # of what a cascade deleted: the entity that was to be deleted
+        self.written: list[Written] = []
+        self.missing: dict[tuple[str, str], dict[bytes, None]] = {}
+        # Careful attempts keep back values of unique sets until the end: root → id → attribute → value.
+        self.held: dict[str, dict[bytes, dict[str, Any]]] = {}
+        self._counters: dict[str, int] = {}
+        self._start = len(outcome.journal)
+
+    @property
+    def operations(self) -> list[Operation]:
+        """What this segment has applied so far, as it will stand in the journal."""
+        return self.outcome.journal[self._start :]
+
+    def layout(self, type_name: str) -> Layout:
+        """The layout of a type under this segment's schema."""
+        return layout_of(self.catalog, type_name)
+
+    # --- numbers ---
+
+    def number(self, table: str, count: int) -> Plan[int]:
+        """The first of `count` numbers in a row for new entities in `table`."""
+        first = self._counters.get(table)
+        if first is None:
+            sql = marked(self.catalog.dialect, 'SELECT "next" FROM rr_counter WHERE "table" = ?')
+            rows = yield Fetch(sql, (table,))
+            first = rows[0][0] if rows else 1
+        self._counters[table] = first + count
+        return first
+
+    def keep_number(self, table: str, number: int) -> Plan[None]:
+        """See to it that `number` is not given out again."""
+        coming = yield from self.number(table, 0)
+        self._counters[table] = max(coming, number + 1)
+
+    def store_counters(self) -> Plan[None]:
+        """Write down which numbers are used."""
+        sql = marked(
+            self.catalog.dialect,
+            'INSERT INTO rr_counter ("table", "next") VALUES (?, ?)'
+            ' ON CONFLICT ("table") DO UPDATE SET "next" = excluded."next"',
+        )
+        for table, coming in self._counters.items():
+            yield Run(sql, (table, coming))
+        self._counters.clear()
+
+    # --- what stays to be judged ---
+
+    def note_values(
+        self, layout: Layout, ids: Sequence[bytes], columns: Mapping[str, Sequence[Any]], *, new: bool = False
+    ) -> None:
+        """Remember the references among written columns, and the required attributes set to null.
+
+        `new` says that the entities are just being created, and not yet among `created`.
+        """
+        for attribute in layout.references:
+            values = columns.get(attribute.name)
+            if values is not None:
+                known = len(self.created.keys() & set(values)) if new else None
+                self.written.append(Written(layout.type, attribute.name, attribute.target, ids, values, known))
+        for name in layout.required:
+            if name in columns:
+                self._note_required(layout.type, name, ids, columns[name])
+
+    def note_required_left_out(self, layout: Layout, ids: Sequence[bytes], given: Iterable[str]) -> None:
+        """Remember required attributes that a create says nothing of."""
+        for name in layout.required:
+            if name not in given:
+                self._missing(layout.type, name).update(dict.fromkeys(ids))
+
+    def _note_required(self, type_name: str, name: str, ids: Sequence[bytes], values: Sequence[Any]) -> None:
+        missing = self._missing(type_name, name)
+        if missing:
+            # Values set later in the same commit make good for what was missing.
+            for entity in ids:
+                missing.pop(entity, None)
+        if None in values:
+            missing.update((entity, None) for entity, value in zip(ids, values, strict=True) if value is None)
+
+    def _missing(self, type_name: str, name: str) -> dict[bytes, None]:
+        return self.missing.setdefault((self.schema.owner(type_name, name), name), {})

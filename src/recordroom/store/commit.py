@@ -1,0 +1,219 @@
+"""Commits: a list of operations applied all or none, once, under the next revision.
+
+`commit_plan` runs inside `Driver.write`: one transaction of the one writer. An attempt applies the
+operations in order and judges at the end what can only be judged then. What a unique index refuses is
+tried again with care (`unique`); with on_error="continue" entities at fault are left out, with what
+depends on them, until the rest stands. An entity's operations stand or fall together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ..model.operations import (
+    SCHEMA_OPERATIONS,
+    ChangeAttribute,
+    ChangeType,
+    Commit,
+    CommitResult,
+    Create,
+    Delete,
+    DropAttribute,
+    DropType,
+    Link,
+    Operation,
+    Publish,
+    Refusal,
+    Unlink,
+    Update,
+)
+from ..model.schema import Attribute, Schema
+from .apply import HANDLERS
+from .attempt import Mode, Outcome, Segment
+from .catalog import Catalog
+from .checks import check_commit_facts, check_operation
+from .ends import dependents, judge
+from .faults import Faults, LeftOut, refusal
+from .followers import before_schema_change, keep_up
+from .journal import after_schema_changes, dump_operations, types_touched
+from .plans import Fetch, Plan, Run, Violation
+from .schema_changes import apply_schema
+from .search import follow_schema
+from .sqltext import marked
+
+__all__ = ["commit_plan"]
+
+_results = msgspec.msgpack.Decoder(CommitResult)
+_encode = msgspec.msgpack.encode
+
+
+class _Start(NamedTuple):
+    """What a commit finds: the room's revision, when that was, and the result of an earlier try."""
+
+    revision: int
+    time: int
+    result: CommitResult | None
+
+
+def commit_plan(
+    catalog: Catalog, commit: Commit, actor: str, now: int, *, numbers: dict[bytes, int] | None = None
+) -> Plan[CommitResult]:
+    """Apply `commit` for `actor` at `now` (microseconds since 1970); its result, or that of its first time.
+
+    A commit that changes nothing makes no revision: its result has the current one. `numbers` are those of
+    deleted entities that come back.
+    """
+    check_commit_facts(commit.id, commit.notes)
+    start = yield from _start(catalog.dialect, commit.id, actor)
+    if start.result is not None:
+        return msgspec.structs.replace(start.result, repeated=True)
+    yield from keep_up(catalog, start.revision)
+    outcome, refused = yield from _attempts(catalog, commit, start.revision + 1, numbers)
+    if not outcome.journal:
+        return CommitResult(revision=start.revision, time=start.time or now, refused=refused)
+    result = CommitResult(
+        revision=start.revision + 1,
+        # Moments never fall while revisions rise, whatever the clock does.
+        time=max(now, start.time),
+        numbers=outcome.numbers,
+        stale=list(outcome.stale),
+        deleted=outcome.cascaded,
+        refused=refused,
+    )
+    yield from _record(catalog.dialect, commit, actor, result, outcome.journal)
+    return result
+
+
+def _start(dialect: str, commit_id: bytes, actor: str) -> Plan[_Start]:
+    sql = (
+        "SELECT r.revision, (SELECT time FROM rr_commit WHERE revision = r.revision),"
+        " (SELECT result FROM rr_commit WHERE actor = ? AND id = ?) FROM rr_room AS r"
+    )
+    rows = yield Fetch(marked(dialect, sql), (actor, commit_id))
+    revision, time, result = rows[0]
+    return _Start(revision, time or 0, None if result is None else _results.decode(result))
+
+
+def _record(
+    dialect: str, commit: Commit, actor: str, result: CommitResult, operations: Sequence[Operation]
+) -> Plan[None]:
+    sql = "INSERT INTO rr_journal (revision, types, operations) VALUES (?, ?, ?)"
+    yield Run(marked(dialect, sql), (result.revision, types_touched(operations), dump_operations(operations)))
+    sql = "INSERT INTO rr_commit (revision, id, database, actor, time, notes, result) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    header = (result.revision, commit.id, commit.database, actor, result.time, commit.notes, _encode(result))
+    yield Run(marked(dialect, sql), header)
+    yield Run(marked(dialect, "UPDATE rr_room SET revision = ?"), (result.revision,))
+
+
+# --- attempts -------------------------------------------------------------------------------------
+
+
+def _attempts(
+    catalog: Catalog, commit: Commit, revision: int, numbers: dict[bytes, int] | None
+) -> Plan[tuple[Outcome, list[Refusal]]]:
+    """Attempts until one stands; what it did, and who was left out."""
+    collect = commit.on_error == "continue"
+    mode = Mode(revision, commit.on_conflict, numbers=numbers)
+    operations: Sequence[Operation] = commit.operations
+    refused: dict[bytes, Refusal] = {}
+    yield Run("SAVEPOINT rr_attempt")
+    while True:
+        try:
+            outcome = yield from _attempt(catalog, operations, mode, Faults(collect=collect))
+        except Violation as violation:
+            if mode.careful or violation.kind != "unique":
+                raise
+            mode = mode._replace(careful=True)
+        except LeftOut as left:
+            for fault in left.faults:
+                refused.setdefault(fault.entity, refusal(fault))
+            operations = [_without(operation, refused) for operation in operations]
+        else:
+            yield Run("RELEASE SAVEPOINT rr_attempt")
+            return outcome, list(refused.values())
+        yield Run("ROLLBACK TO SAVEPOINT rr_attempt")
+
+
+def _attempt(catalog: Catalog, operations: Sequence[Operation], mode: Mode, faults: Faults) -> Plan[Outcome]:
+    """Apply every operation and judge the end; raises what is wrong."""
+    outcome = Outcome()
+    stretch: list[Operation] = []
+    for operation in operations:
+        if isinstance(operation, SCHEMA_OPERATIONS):
+            yield from _apply(Segment(catalog, mode, faults, outcome), stretch)
+            catalog = yield from _change_schema(catalog, operation, mode.revision, outcome)
+            stretch = []
+        else:
+            stretch.append(operation)
+    yield from _apply(Segment(catalog, mode, faults, outcome), stretch)
+    return outcome
+
+
+def _apply(segment: Segment, operations: list[Operation]) -> Plan[None]:
+    """Check, apply and judge operations under one schema."""
+    if not operations:
+        return
+    for operation in operations:
+        check_operation(segment.schema, operation, segment.faults)
+    segment.faults.settle()
+    try:
+        for operation in operations:
+            yield from HANDLERS[type(operation)](segment, operation)
+        yield from judge(segment)
+    except LeftOut as left:
+        gone = {fault.entity for fault in left.faults}
+        raise LeftOut([*left.faults, *dependents(segment, gone)]) from None
+
+
+def _without(operation: Operation, gone: dict[bytes, Refusal]) -> Operation:
+    """The operation without what it does to entities that are left out."""
+    if isinstance(operation, (*SCHEMA_OPERATIONS, Publish)):
+        return operation
+    owners = operation.sources if isinstance(operation, (Link, Unlink)) else operation.ids
+    if gone.keys().isdisjoint(owners):
+        return operation
+    kept = [place for place, owner in enumerate(owners) if owner not in gone]
+    changes: dict[str, Any] = {}
+    for name in operation.__struct_fields__:
+        value = getattr(operation, name)
+        if type(value) is list and value:
+            changes[name] = [value[place] for place in kept]
+    if isinstance(operation, (Create, Update)):
+        changes["columns"] = {name: [values[place] for place in kept] for name, values in operation.columns.items()}
+    if isinstance(operation, (Update, Delete)):
+        changes["before"] = {}
+    return msgspec.structs.replace(operation, **changes)
+
+
+# --- schema operations ----------------------------------------------------------------------------
+
+
+def _change_schema(catalog: Catalog, operation: Operation, revision: int, outcome: Outcome) -> Plan[Catalog]:
+    """Apply one schema operation. Followers read everything before it first: they know one schema only."""
+    complete = _with_before(catalog.schema, operation)
+    yield from before_schema_change(catalog, revision, after_schema_changes(outcome.journal))
+    changed = yield from apply_schema(catalog, complete)
+    yield from follow_schema(catalog, changed, complete)
+    outcome.journal.append(complete)
+    return changed
+
+
+def _with_before(schema: Schema, operation: Operation) -> Operation:
+    """The operation with the definition that it replaces, for the journal."""
+    if isinstance(operation, ChangeType):
+        return msgspec.structs.replace(operation, before=schema[operation.definition.name])
+    if isinstance(operation, DropType):
+        return msgspec.structs.replace(operation, before=schema[operation.name])
+    if isinstance(operation, ChangeAttribute):
+        return msgspec.structs.replace(operation, before=_declared(schema, operation.type, operation.attribute.name))
+    if isinstance(operation, DropAttribute):
+        return msgspec.structs.replace(operation, before=_declared(schema, operation.type, operation.name))
+    return operation
+
+
+def _declared(schema: Schema, type_name: str, name: str) -> Attribute | None:
+    # Where there is none, applying the operation says so.
+    return next((each for each in schema[type_name].attributes if each.name == name), None)

@@ -1,0 +1,161 @@
+"""The journal: every commit in order, its operations, and how far each follower has read.
+
+A row of `rr_journal` has the operations as they were applied, msgpack of `model.operations`, with what
+they replaced; `rr_commit` has the header. Followers have a position per database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from ..errors import NotFound, PastPruned
+from ..model.kinds import Storage
+from ..model.operations import SCHEMA_OPERATIONS, Operation, Publish
+from ..query.request import Header, JournalEntry
+from .plans import Fetch, FetchKeys, Plan, Run
+from .sqltext import marked
+
+__all__ = [
+    "SCHEMA_MARK",
+    "after_schema_changes",
+    "dump_operations",
+    "entries",
+    "header_plan",
+    "headers",
+    "journal_plan",
+    "load_operations",
+    "move_position",
+    "position",
+    "revision_at_plan",
+    "types_touched",
+]
+
+SCHEMA_MARK = "~schema"  # among the types of an entry: it has schema operations
+
+_HEADER = ("revision", "id", "database", "actor", "time", "notes")
+_HEADER_STORAGE = (
+    Storage.INTEGER,
+    Storage.BYTES,
+    Storage.TEXT,
+    Storage.TEXT,
+    Storage.INTEGER,
+    Storage.TEXT,
+)
+_encoder = msgspec.msgpack.Encoder()
+
+
+@cache
+def _decoder() -> msgspec.msgpack.Decoder[list[Operation]]:
+    return msgspec.msgpack.Decoder(list[Operation])
+
+
+def dump_operations(operations: Sequence[Operation]) -> bytes:
+    """Operations as a journal row keeps them."""
+    return _encoder.encode(operations)
+
+
+def load_operations(data: bytes) -> list[Operation]:
+    """What `dump_operations` gave."""
+    return _decoder().decode(data)
+
+
+def types_touched(operations: Sequence[Operation]) -> str:
+    """JSON list of the types that operations name, with a mark if the schema changes."""
+    found: set[str] = set()
+    for operation in operations:
+        if isinstance(operation, SCHEMA_OPERATIONS):
+            found.add(SCHEMA_MARK)
+        elif not isinstance(operation, Publish):
+            found.add(operation.type)
+    return json.dumps(sorted(found))
+
+
+def after_schema_changes(operations: list[Operation]) -> list[Operation]:
+    """The operations that followers have to read: a commit lets them catch up at each schema operation."""
+    for place in range(len(operations) - 1, -1, -1):
+        if isinstance(operations[place], SCHEMA_OPERATIONS):
+            return operations[place + 1 :]
+    return operations
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def journal_plan(after: int, limit: int) -> Plan[list[JournalEntry]]:
+    """Commits with a revision above `after`, oldest first; PastPruned where some of them are gone."""
+    rows = yield Fetch("SELECT pruned FROM rr_room")
+    pruned = rows[0][0]
+    if after < pruned:
+        raise PastPruned(revision=after + 1, oldest=pruned + 1)
+    rows = yield Fetch(
+        "SELECT c.revision, c.id, c.database, c.actor, c.time, c.notes, j.operations"
+        " FROM rr_journal AS j JOIN rr_commit AS c ON c.revision = j.revision"
+        f" WHERE j.revision > {int(after)} ORDER BY j.revision LIMIT {int(limit)}"
+    )
+    return [JournalEntry(header=_header(row[:6]), operations=list(load_operations(row[6]))) for row in rows]
+
+
+def header_plan(revision_or_id: int | bytes) -> Plan[Header]:
+    """The header of one commit; NotFound where there is none (or it was pruned)."""
+    key = "id" if isinstance(revision_or_id, bytes) else "revision"
+    storage = Storage.BYTES if key == "id" else Storage.INTEGER
+    rows = yield FetchKeys("rr_commit", key, [revision_or_id], _HEADER, (storage, *_HEADER_STORAGE))
+    if not rows:
+        shown = revision_or_id.hex() if isinstance(revision_or_id, bytes) else revision_or_id
+        raise NotFound(f"There is no commit {shown}.", type="commit", entity=shown)
+    return _header(max(rows))
+
+
+def headers(revisions: Sequence[int]) -> Plan[dict[int, Header]]:
+    """Headers by revision; those that were pruned are left out."""
+    rows = yield FetchKeys("rr_commit", "revision", revisions, _HEADER, (Storage.INTEGER, *_HEADER_STORAGE))
+    return {row[0]: _header(row) for row in rows}
+
+
+def revision_at_plan(moment: int) -> Plan[int]:
+    """The revision that was the latest at `moment`; 0 before the first."""
+    rows = yield Fetch(
+        f"SELECT revision FROM rr_commit WHERE time <= {int(moment)} ORDER BY time DESC, revision DESC LIMIT 1"
+    )
+    return rows[0][0] if rows else 0
+
+
+def _header(row: Sequence[Any]) -> Header:
+    revision, commit_id, database, actor, time, notes = row
+    return Header(revision=revision, commit_id=bytes(commit_id), database=database, actor=actor, time=time, notes=notes)
+
+
+# --- followers ------------------------------------------------------------------------------------
+
+
+def position(dialect: str, follower: str, database: str) -> Plan[int]:
+    """The revision up to which a follower has read the commits of a database."""
+    sql = marked(dialect, "SELECT revision FROM rr_follower WHERE name = ?")
+    rows = yield Fetch(sql, (f"{follower}:{database}",))
+    return rows[0][0] if rows else 0
+
+
+def move_position(dialect: str, follower: str, database: str, revision: int) -> Plan[None]:
+    """Note how far a follower has read."""
+    sql = marked(
+        dialect,
+        "INSERT INTO rr_follower (name, revision) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET revision = excluded.revision",
+    )
+    yield Run(sql, (f"{follower}:{database}", revision))
+
+
+def entries(dialect: str, database: str, after: int, upto: int, limit: int) -> Plan[list[tuple[int, list[Operation]]]]:
+    """(revision, operations) of up to `limit` commits of a database above `after` and up to `upto`, oldest first."""
+    sql = marked(
+        dialect,
+        "SELECT j.revision, j.operations FROM rr_journal AS j JOIN rr_commit AS c ON c.revision = j.revision"
+        " WHERE j.revision > ? AND j.revision <= ? AND c.database = ? ORDER BY j.revision LIMIT ?",
+    )
+    rows = yield Fetch(sql, (after, upto, database, limit))
+    return [(row[0], load_operations(row[1])) for row in rows]
