@@ -1,0 +1,154 @@
+"""`recordroom history` and `search`: who changed a record, and where a word stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from ..errors import MultipleResults, NotFound
+from ..model.ids import as_id, show_id
+from .output import counted, note, print_json_lines, print_table
+from .rooms import Database, Json, Room, Words, open_session, placed
+
+if TYPE_CHECKING:
+    from ..client.session import Session
+
+__all__ = ["history", "search"]
+
+Limit = Annotated[int, Parameter(name=["--limit", "-n"], help="At most so many.")]
+
+
+def history(
+    *words: Words,
+    attribute: Annotated[str | None, Parameter(name="--attribute", help="Only changes of this attribute.")] = None,
+    limit: Limit = 100,
+    room: Room = None,
+    database: Database = "main",
+    json: Json = False,
+) -> None:
+    """Show who changed what of one record, newest first.
+
+    WHICH is the record's id, or its value of a unique attribute, or of the one
+    that stands for its type.
+
+    For example:
+
+        recordroom history flights.room Plane N14228
+        recordroom history flights.room Plane N14228 --attribute seats --json
+    """
+    where, (type_name, which) = placed(words, room, ("TYPE", "WHICH"))
+    with open_session(where, database) as session:
+        entity = find_record(session, type_name, which)
+        changes = list(session.history(entity, attribute=attribute, limit=limit + 1))
+    shown, more = changes[:limit], len(changes) > limit
+    if json:
+        print_json_lines(_change(each) for each in shown)
+    elif shown:
+        names = ["revision", "when", "who", "what", "attribute", "before", "after", "notes"]
+        rows = [[_cell(value) for value in _change(each).values()] for each in shown]
+        hidden = print_table(names, rows, numbers=["revision"])
+        if hidden:
+            note(f"Columns that do not fit: {', '.join(hidden)}. A wider terminal or --json shows them.")
+    else:
+        note("No changes.")
+    if more:
+        note(f"There are more changes: --limit {limit * 10} shows more.")
+
+
+def find_record(session: Session, type_name: str, which: str) -> Any:
+    """The entity with that id, or that value of a unique or display attribute; NotFound or MultipleResults."""
+    schema = session.schema
+    schema[type_name]
+    try:
+        identity = show_id(as_id(which)) if len(which) >= 32 else None
+    except ValueError:
+        identity = None
+    if identity is not None:
+        return session.get(type_name, identity)
+    names = [parts[0] for _, parts in schema.unique_sets(type_name) if len(parts) == 1]
+    for name in dict.fromkeys([*names, schema.display(type_name)]):
+        attribute = schema.attribute(type_name, name)
+        if attribute.kind not in ("text", "choice", "integer", "uuid", "hyperlink"):
+            continue
+        found = _with_value(session, type_name, name, which)
+        if len(found) > 1:
+            message = f"There are several {type_name} with {name} {which!r}; give the id: {', '.join(each['id'] for each in found)}."
+            raise MultipleResults(message, type=type_name)
+        if found:
+            return found[0]
+    raise NotFound(
+        f"There is no {type_name} {which!r}; it was looked for as id, {', '.join(names) or 'nothing else'}.",
+        type=type_name,
+        entity=which,
+    )
+
+
+def _with_value(session: Session, type_name: str, name: str, which: str) -> list[Any]:
+    from ..query.syntax import Compare, Literal, Path, Query
+
+    integer = session.schema.attribute(type_name, name).kind == "integer"
+    if integer and not which.lstrip("-").isdigit():
+        return []
+    where = Compare("is", Path((name,)), Literal(int(which) if integer else which))
+    return list(session.query(Query(type=type_name, where=where, limit=5)))
+
+
+def _change(change: Any) -> dict[str, Any]:
+    return {
+        "revision": change.revision,
+        "time": change.time,
+        "actor": change.actor,
+        "verb": change.verb,
+        "attribute": change.attribute,
+        "before": change.before,
+        "after": change.after,
+        "notes": change.notes,
+    }
+
+
+def _cell(value: Any) -> Any:
+    if hasattr(value, "astimezone"):
+        return value.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+    return value
+
+
+def search(
+    *words: Words,
+    type_: Annotated[
+        list[str] | None,
+        Parameter(name="--type", negative=(), show_default=False, help="Only entities of this type (repeat for more)."),
+    ] = None,
+    limit: Limit = 20,
+    room: Room = None,
+    database: Database = "main",
+    json: Json = False,
+) -> None:
+    """Find entities by the words of their texts, best first.
+
+    All words must stand in one text; word* matches beginnings.
+
+    For example:
+
+        recordroom search flights.room 'kennedy intl'
+        recordroom search flights.room 'air*' --type Airline --json
+    """
+    where, (text,) = placed(words, room, ("TEXT",))
+    with open_session(where, database) as session:
+        found = list(session.search(text, types=tuple(type_ or ()), limit=limit + 1))
+        hits, more = found[:limit], len(found) > limit
+        lines = [
+            {"type": each.type, "id": show_id(as_id(each.id)), "rank": each.rank, "snippets": each.snippets}
+            for each in hits
+        ]
+    if json:
+        print_json_lines(lines)
+    elif lines:
+        rows = [
+            [each["type"], " · ".join(f"{name}: {text}" for name, text in each["snippets"].items()), each["id"]]
+            for each in lines
+        ]
+        print_table(["type", "found in", "id"], rows)
+        note(f"{counted(len(lines), 'hit')}{', and more: --limit shows them' if more else ''}.")
+    else:
+        note("Nothing found.")

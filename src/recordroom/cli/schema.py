@@ -1,0 +1,149 @@
+"""`recordroom schema show|plan|apply` and `recordroom types`: what a room's records are, and changing that."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from ..errors import PermissionDenied
+from .output import counted, note, print_json, print_text, say
+from .rooms import Database, Json, Room, Wait, Words, open_session, placed
+
+__all__ = ["schema_app", "source_of", "types"]
+
+schema_app = App(
+    name="schema",
+    help="Show what a room's records are, plan a change, apply it.",
+    help_format="plaintext",
+    help_epilogue="Exit codes and more: recordroom --help",
+)
+
+Drop = Annotated[
+    bool,
+    Parameter(
+        name="--allow-drop",
+        negative=(),
+        help="Also drop types and attributes that the file does not have, with their values.",
+    ),
+]
+
+
+@schema_app.command(usage="Usage: recordroom schema show [ROOM] [OPTIONS]")
+def show(*words: Words, room: Room = None, database: Database = "main", json: Json = False) -> None:
+    """Print the schema as TOML, in the form that `schema apply` reads.
+
+    For example:
+
+        recordroom schema show studio.room > studio.toml
+        recordroom schema show studio.room --json
+    """
+    from ..model.schema_file import dump_text
+
+    where, _ = placed(words, room, ())
+    with open_session(where, database) as session:
+        schema = session.schema
+    if json:
+        print_json({"revision": schema.revision, "hash": schema.hash, "types": list(schema.values())})
+    else:
+        print_text(dump_text(schema))
+
+
+@schema_app.command(usage="Usage: recordroom schema plan [ROOM] FILE [OPTIONS]")
+def plan(
+    *words: Words, room: Room = None, database: Database = "main", allow_drop: Drop = False, json: Json = False
+) -> None:
+    """Show what applying a schema file would change, and do to rows.
+
+    Nothing is changed.
+
+    For example:
+
+        recordroom schema plan studio.room studio.toml
+    """
+    _change(words, (room, database), allow_drop=allow_drop, json=json, apply=False, wait=0.0)
+
+
+@schema_app.command(usage="Usage: recordroom schema apply [ROOM] FILE [OPTIONS]")
+def apply(
+    *words: Words,
+    room: Room = None,
+    database: Database = "main",
+    allow_drop: Drop = False,
+    wait: Wait = 0.0,
+    json: Json = False,
+) -> None:
+    """Make the schema what a file says, in one commit.
+
+    All of it or nothing; a second time changes nothing.
+
+    For example:
+
+        recordroom schema apply studio.room studio.toml
+    """
+    _change(words, (room, database), allow_drop=allow_drop, json=json, apply=True, wait=wait)
+
+
+def _change(  # noqa: PLR0913 - what both commands take
+    words: tuple[str, ...], at: tuple[str | None, str], *, allow_drop: bool, json: bool, apply: bool, wait: float
+) -> None:
+    where, (file,) = placed(words, at[0], ("FILE",))
+    with open_session(where, at[1], mode="write" if apply else "read", wait=wait) as session:
+        change = session.apply_schema if apply else session.plan_schema
+        done = change(source_of(file), allow_drop=allow_drop)
+        revision = session.schema.revision
+    if json:
+        applied = apply and not done.empty
+        print_json(
+            {"applied": applied, "revision": revision, "changes": list(done.lines), "left_alone": list(done.left_alone)}
+        )
+        return
+    for line in done.lines:
+        say(line)
+    if done.empty:
+        say("The schema is what the file says; there is nothing to change.")
+    elif apply:
+        note(f"Applied {counted(len(done.operations), 'change')}.")
+    if done.left_alone:
+        note(
+            f"Left alone, because the file does not have them: {', '.join(done.left_alone)} (--allow-drop drops them)."
+        )
+
+
+def source_of(file: str) -> str | Path:
+    """A schema file, or the text on stdin for "-"."""
+    return sys.stdin.read() if file == "-" else Path(file)
+
+
+def types(
+    *words: Words,
+    output: Annotated[
+        str | None, Parameter(name=["--output", "-o"], help="Write to this file instead of stdout.")
+    ] = None,
+    room: Room = None,
+    database: Database = "main",
+) -> None:
+    """Write typed stubs for your editor and type checker.
+
+    With them it completes task["name"] and Task.project.name.
+
+    For example:
+
+        recordroom types studio.room --output studio_types.pyi
+    """
+    from ..client.stubs import write_stubs
+
+    where, _ = placed(words, room, ())
+    with open_session(where, database) as session:
+        text = write_stubs(session.schema)
+        count = len(session.schema)
+    if output is None:
+        print_text(text)
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PermissionDenied(what=f"writing {output}: {error.strerror}") from error
+    note(f"Wrote {counted(count, 'type')} to {output}.")

@@ -1,0 +1,159 @@
+"""`recordroom init`, `check`, `compact`, `databases` and `settings`: a room as a thing to look after."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from .output import counted, note, print_json, print_table, say
+from .rooms import Json, Room, UsageError, Wait, Words, open_session, placed
+
+__all__ = ["FOUND_PROBLEMS", "check", "compact", "databases", "init", "settings"]
+
+FOUND_PROBLEMS = 3
+
+
+def init(
+    *words: Words,
+    schema: Annotated[str | None, Parameter(name="--schema", help="A schema file (TOML) to apply.")] = None,
+    room: Room = None,
+    json: Json = False,
+) -> None:
+    """Make a room: a new folder, or tables in a PostgreSQL database.
+
+    A room that is there already is left as it is.
+
+    For example:
+
+        recordroom init studio.room --schema studio.toml
+        recordroom init 'postgresql://user@host/studio'
+    """
+    from .schema import source_of
+
+    where, _ = placed(words, room, ())
+    with open_session(where, "main", mode="write", create=True) as session:
+        if schema is not None:
+            session.apply_schema(source_of(schema))
+        types, revision = list(session.schema), session.schema.revision
+        place, version = session.transport.where, session.transport.driver.version()
+    if json:
+        print_json({"room": place, "store": version, "types": types, "schema_revision": revision})
+        return
+    say(f"The room is at {place} ({version}), with {counted(len(types), 'entity type')}.")
+    if not types:
+        note(f"Next: recordroom schema apply {where} schema.toml")
+
+
+def check(*words: Words, room: Room = None, json: Json = False) -> int:
+    """Verify that journal, tables, indexes and followers agree.
+
+    Exit code 3 where they do not.
+
+    For example:
+
+        recordroom check studio.room
+    """
+    where, _ = placed(words, room, ())
+    with open_session(where, "main", mode="write") as session:
+        report = session.transport.check()
+    plain = msgspec.to_builtins(report)
+    problems = list(report.problems)
+    if json:
+        print_json(plain)
+    else:
+        for each in problems:
+            say(str(each))
+        counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in plain.items() if type(value) is int)
+        say(f"{counted(len(problems), 'problem')} found ({counts})." if problems else f"Everything agrees ({counts}).")
+    return FOUND_PROBLEMS if problems else 0
+
+
+def compact(*words: Words, room: Room = None, wait: Wait = 0.0, json: Json = False) -> None:
+    """Forget history older than the retention; give unused space back.
+
+    For example:
+
+        recordroom compact studio.room
+    """
+    where, _ = placed(words, room, ())
+    with open_session(where, "main", mode="write", wait=wait) as session:
+        transport = session.transport
+        before = _size(transport.where)
+        pruned = transport.prune()
+        transport.compact()
+        after = _size(transport.where)
+    if json:
+        print_json({"pruned": msgspec.to_builtins(pruned), "bytes_before": before, "bytes_after": after})
+    elif before is None or after is None:
+        say("Compacted.")
+    else:
+        say(f"Compacted: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB now.")
+
+
+def _size(where: str) -> int | None:
+    """Bytes of an embedded room's folder; None for one on a server."""
+    from pathlib import Path
+
+    folder = Path(where)
+    if not folder.is_dir():
+        return None
+    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+
+
+def databases(*words: Words, room: Room = None, json: Json = False) -> None:
+    """List the databases of a room.
+
+    For example:
+
+        recordroom databases studio.room --json
+    """
+    where, _ = placed(words, room, ())
+    with open_session(where, "main") as session:
+        found = session.databases()
+    if json:
+        print_json([msgspec.to_builtins(each) for each in found])
+    else:
+        print_table(
+            ["key", "label", "types", "description"],
+            [[each.key, each.label, each.types, each.description] for each in found],
+        )
+
+
+def settings(
+    *words: Words,
+    set_: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--set", negative=(), show_default=False, help="name=value: change a setting (repeat for more)."
+        ),
+    ] = None,
+    room: Room = None,
+    json: Json = False,
+) -> None:
+    """Show the settings of a room, or change some.
+
+    For example:
+
+        recordroom settings studio.room
+        recordroom settings studio.room --set retention=365 --set durability=full
+    """
+    where, _ = placed(words, room, ())
+    changes = dict(map(_setting, set_ or ()))
+    with open_session(where, "main", mode="write" if changes else "read") as session:
+        found = session.transport.change_settings(**changes) if changes else session.transport.settings
+    plain = {name: getattr(found, name) for name in found.__struct_fields__}
+    if json:
+        print_json(plain)
+    else:
+        print_table(["setting", "value"], [[name, "none" if value is None else value] for name, value in plain.items()])
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set takes name=value, not {text!r}")
+    if value.lower() in ("none", ""):
+        return name, None
+    return name, int(value) if value.lstrip("-").isdigit() else value
