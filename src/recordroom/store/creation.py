@@ -14,6 +14,7 @@ from .catalog import Catalog, dump_schema, load_schema
 from .ddl import drop_everything
 from .migrations import FORMAT
 from .plans import Fetch, Plan, Run
+from .search import forget, search_tables_ddl
 from .settings import Settings, dump, load
 from .tables import sql_dialect, system_tables
 
@@ -58,11 +59,6 @@ def create_room(dialect: str, room_id: bytes, settings: Settings) -> Plan[None]:
         yield Run(f"{text} STRICT" if dialect == "sqlite" else text)
         for index in sorted(table.indexes, key=lambda each: str(each.name)):
             yield Run(str(CreateIndex(index).compile(dialect=sql)))
-    try:
-        from .search import search_tables_ddl
-    except ImportError:
-        search_tables_ddl = lambda dialect: []
-
     for text in search_tables_ddl(dialect):
         yield Run(text)
     yield Run(
@@ -127,8 +123,6 @@ def database_infos() -> Plan[list[DatabaseInfo]]:
 
 def drop_database(catalog: Catalog) -> Plan[None]:
     """Drop a database, its tables and what followers keep of it. The journal keeps its commits."""
-    from .search import forget
-
     yield from forget(catalog)
     for text in drop_everything(catalog):
         yield Run(text)

@@ -1,49 +1,34 @@
-"""Finding, making and opening rooms: what stands behind `Room.open`.
+"""Opening rooms: what stands behind `Room.open`.
 
-An embedded room is a folder with the database `room.sqlite`; a room on PostgreSQL is a schema of a
-database. Making one is atomic: until it is whole, it is not there. In one process a room is opened once
-and shared by everybody who opens it in the same mode.
+An embedded room is a folder (`store.folder`); a room on PostgreSQL is a schema of a database. In one
+process a room is opened once and shared by everybody who opens it in the same mode.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import glob
 import os
-import secrets
-import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 import msgspec
 
-from ..errors import Error, NotARoom, PermissionDenied, RoomDamaged, RoomLocked, RoomNotFound, StorageFull
+from ..errors import Error, NotARoom, RoomDamaged, RoomNotFound
 from ..model.ids import new_id
-from .catalog import Catalogs, load_catalogs
-from .creation import create_room, room_facts, store_settings
+from .creation import create_room, room_facts
 from .drivers.sqlite import SqliteDriver
+from .folder import DATABASE_FILE, LOCK_FILE, has_room, make_room
 from .lock import ProcessLock
 from .migrations import check_format, migrate
+from .opened import Opened, change_settings
 from .plans import Driver, Fetch, Plan
 from .settings import Settings, changed
 
-__all__ = ["Mode", "Opened", "Opening", "open_shared"]
+__all__ = ["Mode", "Opening", "open_shared"]
 
 Mode = Literal["write", "read"]
-DATABASE_FILE = "room.sqlite"
-LOCK_FILE = "writer.lock"
-_ABOUT_FILE = "README.txt"
-_ABOUT = """This folder is a room of recordroom (an open data server for structured records).
-
-room.sqlite        everything in the room; an SQLite database
-room.sqlite-wal    its latest changes. Never delete it: it is part of the room
-writer.lock        says which process has the room open for writing
-
-Copy or move the folder as a whole, while no program has it open.
-"""
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,76 +46,65 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
         return self.mode == "read"
 
 
-class Opened:
-    """One room as one process has it open. `catalogs` are the newest that were seen."""
-
-    def __init__(self, driver: Driver, settings: Settings, release: Callable[[], None]) -> None:
-        self.driver = driver
-        self.settings = settings
-        self.catalogs: Catalogs | None = None
-        self.users = 0
-        self._release = release
-        self._key: tuple[str, Mode] | None = None
-
-    def current(self) -> Plan[Catalogs]:
-        """The catalogs of this snapshot; another process may have changed a schema."""
-        known = self.catalogs
-        found = yield from load_catalogs(self.driver.dialect, known)
-        if known is None or found.revision > known.revision:
-            self.catalogs = found
-        return found
-
-    def close(self) -> None:
-        """Count one user less; the last one closes the room."""
-        with _registry_lock:
-            self.users -= 1
-            if self.users > 0 or self._key is None:
-                return
-            _registry.pop(self._key, None)
-            self.shut()
-
-    def shut(self) -> None:
-        """Close the driver and give back the lock."""
-        try:
-            self.driver.close()
-        finally:
-            self._release()
+# --- one room per place and mode ---
 
 
-_registry: dict[tuple[str, Mode], Opened] = {}
-_registry_lock = threading.RLock()
+class _Place:
+    """Where this process has, or had, a room open. The lock is held while it is opened or closed."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.opened: Opened | None = None
 
 
-def _forget_after_fork() -> None:
-    # A child must open its rooms anew; its parent's connections are not its own.
-    _registry.clear()
-    _registry_lock._at_fork_reinit()  # type: ignore[attr-defined]
+class _Registry:
+    """The places of this process; one lives as long as somebody uses it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._places: WeakValueDictionary[tuple[str, Mode], _Place] = WeakValueDictionary()
+        self._abandoned: list[_Place] = []
+
+    def place(self, key: tuple[str, Mode]) -> _Place:
+        with self._lock:
+            found = self._places.get(key)
+            if found is None:
+                found = self._places[key] = _Place()
+            return found
+
+    def forget_after_fork(self) -> None:
+        # A child opens its rooms anew. It keeps its parent's connections, as closing them could harm the parent.
+        self._abandoned.extend(self._places.values())
+        self._lock = threading.Lock()
+        self._places = WeakValueDictionary()
 
 
-os.register_at_fork(after_in_child=_forget_after_fork)
+_registry = _Registry()
+os.register_at_fork(after_in_child=_registry.forget_after_fork)
 
 
-def open_shared(opening: Opening) -> Opened:
-    """The room, opened now or shared with those who have it open in this process."""
-    key = (_identity(opening.where), opening.mode)
-    with _registry_lock:
-        found = _registry.get(key)
-        if found is None:
-            found = _open(opening)
-            found._key = key
-            _registry[key] = found
+def open_shared(opening: Opening) -> tuple[Opened, Callable[[], None]]:
+    """The room, opened now or shared with those who have it open in this process; and what gives it back."""
+    place = _registry.place((_identity(opening.where), opening.mode))
+    with place.lock:
+        if place.opened is None:
+            place.opened = _open(opening)
         elif opening.settings and not opening.read_only:
-            change_settings(found, opening.settings)
-        found.users += 1
-        return found
+            change_settings(place.opened, opening.settings)
+        place.opened.users += 1
+        return place.opened, lambda: _give_back(place)
 
 
-def change_settings(opened: Opened, changes: Mapping[str, Any]) -> Settings:
-    """Change settings of a room that is open for writing."""
-    settings = changed(opened.settings, changes)
-    opened.driver.write(store_settings(opened.driver.dialect, settings))
-    opened.settings = settings
-    return settings
+def _give_back(place: _Place) -> None:
+    """Count one user less; the last one closes the room."""
+    with place.lock:
+        opened = place.opened
+        if opened is None:
+            return
+        opened.users -= 1
+        if opened.users == 0:
+            place.opened = None
+            opened.close()
 
 
 def _is_postgres(where: str) -> bool:
@@ -142,131 +116,28 @@ def _identity(where: str) -> str:
 
 
 def _open(opening: Opening) -> Opened:
-    if opening.read_only and opening.settings:
-        changed(Settings(), opening.settings)
-    if _is_postgres(opening.where):
-        return _open_postgres(opening)
-    return _open_folder(opening)
+    settings = changed(Settings(), opening.settings)
+    return _open_postgres(opening, settings) if _is_postgres(opening.where) else _open_folder(opening, settings)
 
 
-# --- embedded rooms ---
-
-
-def _open_folder(opening: Opening) -> Opened:
+def _open_folder(opening: Opening, settings: Settings) -> Opened:
     folder = Path(opening.where).absolute()
-    with _file_errors(folder):
-        state = _state(folder)
-    if state == "missing":
+    if not has_room(folder):
         if not opening.create or opening.read_only:
             raise RoomNotFound(path=str(folder))
-        changed(Settings(), opening.settings)
-        _make_folder(folder, opening)
+        make_room(folder, settings)
     lock = ProcessLock(folder / LOCK_FILE, str(folder))
-    if not opening.read_only:
-        lock.acquire(opening.wait)
-    try:
-        driver = SqliteDriver(folder / DATABASE_FILE, read_only=opening.read_only)
-        return _prepared(driver, opening, lock.release)
-    except BaseException:
-        lock.release()
-        raise
+
+    def writer(wait: float) -> SqliteDriver:
+        lock.acquire(wait)
+        return SqliteDriver(folder / DATABASE_FILE, where=str(folder), on_close=lock.release)
+
+    if opening.read_only:
+        return _prepared(SqliteDriver(folder / DATABASE_FILE, where=str(folder), read_only=True), opening, writer)
+    return _prepared(writer(opening.wait), opening, writer)
 
 
-def _state(folder: Path) -> Literal["missing", "room"]:
-    """Whether there is a room in `folder`; NotARoom where there is something else."""
-    if not folder.exists():
-        # Anything but "does not exist" says why it cannot be seen.
-        with contextlib.suppress(FileNotFoundError):
-            folder.lstat()
-            raise NotARoom(path=str(folder), reason="it is a link to nothing")
-        return "missing"
-    if not folder.is_dir():
-        raise NotARoom(path=str(folder), reason="it is a file; a room is a folder")
-    if (folder / DATABASE_FILE).exists():
-        return "room"
-    if any(folder.iterdir()):
-        raise NotARoom(path=str(folder), reason=f"the folder has other files and no {DATABASE_FILE}")
-    return "missing"
-
-
-def _make_folder(folder: Path, opening: Opening) -> None:
-    """Make the room beside its place and move it there when it is whole."""
-    parent = folder.parent
-    if not parent.is_dir():
-        raise RoomNotFound(f"There is no folder {parent} to make the room {folder.name} in.", path=str(folder))
-    with _file_errors(folder):
-        _remove_leftovers(folder)
-        made = parent / f"{_making_prefix(folder)}{secrets.token_hex(6)}"
-        made.mkdir()
-        # Held while the folder is being made, so that leftovers of a killed process can be told from it.
-        lock = ProcessLock(made / LOCK_FILE, str(folder))
-        try:
-            lock.acquire()
-            _fill_folder(made, changed(Settings(), opening.settings))
-            _move_into_place(made, folder)
-        finally:
-            lock.release()
-            shutil.rmtree(made, ignore_errors=True)
-
-
-def _making_prefix(folder: Path) -> str:
-    return f".{folder.name}.making-"
-
-
-def _remove_leftovers(folder: Path) -> None:
-    for leftover in folder.parent.glob(f"{glob.escape(_making_prefix(folder))}*"):
-        lock = ProcessLock(leftover / LOCK_FILE, str(folder))
-        with contextlib.suppress(RoomLocked, PermissionDenied):
-            lock.acquire()
-            shutil.rmtree(leftover, ignore_errors=True)
-            lock.release()
-
-
-def _fill_folder(made: Path, settings: Settings) -> None:
-    (made / _ABOUT_FILE).write_text(_ABOUT)
-    (made / DATABASE_FILE).touch()
-    driver = SqliteDriver(made / DATABASE_FILE)
-    try:
-        driver.write(create_room(driver.dialect, new_id(), settings))
-    finally:
-        driver.close()
-    _sync(made)
-
-
-def _move_into_place(made: Path, folder: Path) -> None:
-    try:
-        made.rename(folder)
-    except OSError as error:
-        # Another process was faster; its room is as good.
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-    _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _file_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull(path=str(folder)) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise PermissionDenied(what=f"{error.filename or folder} ({error.strerror})") from error
-        raise NotARoom(path=str(folder), reason=str(error.strerror)) from error
-
-
-# --- rooms on PostgreSQL ---
-
-
-def _open_postgres(opening: Opening) -> Opened:
+def _open_postgres(opening: Opening, settings: Settings) -> Opened:
     from .drivers.postgres import PostgresDriver
 
     driver = PostgresDriver(opening.where, read_only=opening.read_only)
@@ -274,38 +145,32 @@ def _open_postgres(opening: Opening) -> Opened:
         if not driver.has_room():
             if not opening.create or opening.read_only:
                 raise RoomNotFound(path=driver.where)
-            settings = changed(Settings(), opening.settings)
             driver.make_room(create_room(driver.dialect, new_id(), settings))
-        return _prepared(driver, opening, lambda: None)
     except BaseException:
         driver.close()
         raise
+    return _prepared(driver, opening, lambda wait: PostgresDriver(opening.where))
 
 
-# --- both ---
-
-
-def _prepared(driver: Any, opening: Opening, release: Callable[[], None]) -> Opened:
+def _prepared(driver: Driver, opening: Opening, writer: Callable[[float], Driver]) -> Opened:
     """Check what is there, migrate it where it is old, and apply settings."""
     try:
         found = driver.run(_format_of(driver))
         if check_format(found, driver.where, read_only=opening.read_only):
             driver.write(migrate(found, driver.dialect))
-        facts = driver.run(room_facts())
-        driver.durability = facts.settings.durability
-        opened = Opened(driver, facts.settings, release)
+        opened = Opened(driver, driver.run(room_facts()).settings, writer)
         if opening.settings and not opening.read_only:
-            driver.durability = change_settings(opened, opening.settings).durability
+            change_settings(opened, opening.settings)
+        driver.durability = opened.settings.durability
         driver.run(opened.current())
-        return opened
     except BaseException:
         driver.close()
         raise
+    return opened
 
 
 def _format_of(driver: Driver) -> Plan[int]:
-    tables = _TABLES[driver.dialect]
-    if not (yield Fetch(tables)):
+    if not (yield Fetch(_ROOM_TABLE[driver.dialect])):
         raise _without_room_table(driver)
     rows = yield Fetch("SELECT format FROM rr_room")
     if len(rows) != 1:
@@ -314,13 +179,13 @@ def _format_of(driver: Driver) -> Plan[int]:
     return number
 
 
-_TABLES = {
+_ROOM_TABLE = {
     "sqlite": "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'rr_room'",
     "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'rr_room'",
 }
 
 
 def _without_room_table(driver: Driver) -> Error:
-    if driver.dialect == "sqlite" and Path(driver.where).stat().st_size == 0:
+    if isinstance(driver, SqliteDriver) and driver.path.stat().st_size == 0:
         return RoomDamaged(path=driver.where, reason="the database file is empty")
-    return NotARoom(path=driver.where, reason="it has no table rr_room")
+    return NotARoom(path=driver.where, reason="its database has no table rr_room")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from ..model.kinds import Storage
 
@@ -122,6 +122,7 @@ class Driver(Protocol):
     where: str
     statements: int  # how many were run, for tests and `explain`
     read_only: bool
+    durability: Literal["full", "normal"]  # of connections made from now on
 
     def run(self, plan: Plan[T]) -> T:
         """Run a reading plan in one snapshot."""

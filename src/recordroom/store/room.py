@@ -28,10 +28,24 @@ from ..query.request import (
     SearchRequest,
 )
 from .catalog import Catalog, Catalogs, catalog_of
+from .commit import commit_plan
 from .creation import check_database_key, database_infos, drop_database, insert_database, next_schema_revision
-from .opening import Mode, Opened, Opening, change_settings, open_shared
+from .journal import header_plan, journal_plan, revision_at_plan
+from .opened import FollowersBehind, Needs, Opened, change_settings
+from .opening import Mode, Opening, open_shared
 from .plans import Driver, Fetch, Plan, Row
+from .search import search_plan
 from .settings import Settings
+
+try:
+    from .reading import count_rows, explain, members, needs_search, query_page, stream_fetch
+except ImportError:
+    pass
+try:
+    from .history import history_plan
+    from .revert import revert_plan
+except ImportError:
+    pass
 
 __all__ = ["Room"]
 
@@ -41,10 +55,10 @@ T = TypeVar("T")
 class Room:
     """A room that this process has open. Safe to use from several threads. Close it, or use it with `with`."""
 
-    def __init__(self, opened: Opened, where: str, actor: str) -> None:
+    def __init__(self, opened: Opened, give_back: Callable[[], None], actor: str) -> None:
         self._opened: Opened | None = opened
-        self._reads_only = opened.driver.read_only
-        self.where = where
+        self._give_back = give_back
+        self.where = opened.driver.where
         self.actor = actor
 
     @classmethod
@@ -63,8 +77,10 @@ class Room:
         Made where there is none, unless `create` is false (RoomNotFound then). For writing, an embedded room is
         one process's at a time: RoomLocked after `wait` seconds. `settings` change the room's settings.
         """
-        opened = open_shared(Opening(where=str(where), mode=mode, create=create, wait=wait, settings=settings))
-        return cls(opened, opened.driver.where, actor)
+        opened, give_back = open_shared(
+            Opening(where=str(where), mode=mode, create=create, wait=wait, settings=settings)
+        )
+        return cls(opened, give_back, actor)
 
     def __enter__(self) -> Room:
         return self
@@ -79,7 +95,7 @@ class Room:
         """Close it; again does nothing."""
         opened, self._opened = self._opened, None
         if opened is not None:
-            opened.close()
+            self._give_back()
 
     # --- parts ---
 
@@ -127,6 +143,20 @@ class Room:
 
         return opened.driver.write(plan())
 
+    def _followed(self, database: str, needs: Needs, make: Callable[[Catalog], Plan[T]]) -> T:
+        """Read from `database` once the followers that `needs` names have read everything there is."""
+        opened = self._open
+
+        def plan() -> Plan[T]:
+            catalog = yield from opened.following(database, needs)
+            return (yield from make(catalog))
+
+        while True:
+            try:
+                return opened.driver.run(plan())
+            except FollowersBehind as lag:
+                opened.catch_up(lag)
+
     # --- what a transport does ---
 
     def schema(self, database: str, revision: int | None = None) -> Schema:
@@ -143,89 +173,65 @@ class Room:
 
     def query(self, request: QueryRequest) -> Page:
         """One page of a query."""
-        from .reading import query_page
-
-        self._follow_for(request)
-        return self._read(lambda catalogs: query_page(catalog_of(catalogs, request.database), request))
+        return self._followed(request.database, _needs(request), lambda catalog: query_page(catalog, request))
 
     def stream(self, request: QueryRequest) -> Iterator[Page]:
         """Every page of a query, of one snapshot, in bounded memory."""
-        from .reading import stream_fetch
-
-        self._follow_for(request)
-        opened = self._open
+        opened, needs = self._open, _needs(request)
 
         def plan() -> Plan[tuple[Fetch, Callable[[list[Row]], Page]]]:
-            catalogs = yield from opened.current()
-            return stream_fetch(catalog_of(catalogs, request.database), request)
+            catalog = yield from opened.following(request.database, needs)
+            return stream_fetch(catalog, request)
 
-        return opened.driver.stream(plan(), request.size)
+        while True:
+            try:
+                yield from opened.driver.stream(plan(), request.size)
+            except FollowersBehind as lag:
+                opened.catch_up(lag)
+            else:
+                return
 
     def count(self, request: QueryRequest) -> int:
         """How many rows a query has, its limit and offset counted in."""
-        from .reading import count_rows
-
-        self._follow_for(request)
-        return self._read(lambda catalogs: count_rows(catalog_of(catalogs, request.database), request))
+        return self._followed(request.database, _needs(request), lambda catalog: count_rows(catalog, request))
 
     def explain(self, request: QueryRequest) -> str:
         """The statement that would run, its parameters and the database's plan, for a person."""
-        from .reading import explain
-
-        return self._read(lambda catalogs: explain(catalog_of(catalogs, request.database), request))
+        return self._followed(request.database, _needs(request), lambda catalog: explain(catalog, request))
 
     def members(self, request: MembersRequest) -> Members:
         """The members of one collection, links or mapping attribute of many owners."""
-        from .reading import members
-
-        if request.at is not None:
-            self._catch_up(("history",))
-        return self._read(lambda catalogs: members(catalog_of(catalogs, request.database), request))
+        needs = _nothing if request.at is None else _history
+        return self._followed(request.database, needs, lambda catalog: members(catalog, request))
 
     def commit(self, commit: Commit) -> CommitResult:
         """Apply a commit, all of it or nothing; a repeat gets the first result."""
-        from .commit import commit_plan
-
         return self._write(
             lambda catalogs: commit_plan(catalog_of(catalogs, commit.database), commit, self.actor, _now())
         )
 
     def history(self, request: HistoryRequest) -> list[Change]:
         """Who changed what of one entity, newest first."""
-        from .history import history_plan
-
-        self._catch_up(("history",))
-        return self._read(lambda catalogs: history_plan(catalog_of(catalogs, request.database), request))
+        return self._followed(request.database, _history, lambda catalog: history_plan(catalog, request))
 
     def search(self, request: SearchRequest) -> list[Hit]:
         """Entities whose texts hold every word, best first."""
-        from .search import search_plan
-
-        self._catch_up(("search",))
-        return self._read(lambda catalogs: search_plan(catalog_of(catalogs, request.database), request))
+        return self._followed(request.database, _search, lambda catalog: search_plan(catalog, request))
 
     def revision_at(self, moment: int) -> int:
         """The revision that was the latest at `moment` (microseconds since 1970, UTC); 0 before the first."""
-        from .journal import revision_at_plan
-
         return self._read(lambda catalogs: revision_at_plan(moment))
 
     def journal(self, after: int = 0, limit: int = 100) -> Sequence[JournalEntry]:
         """Commits with a revision above `after`, oldest first."""
-        from .journal import journal_plan
-
         return self._read(lambda catalogs: journal_plan(after, limit))
 
     def header(self, revision_or_id: int | bytes) -> Header:
         """One commit without its operations."""
-        from .journal import header_plan
-
         return self._read(lambda catalogs: header_plan(revision_or_id))
 
     def revert(self, revision: int, commit: Commit) -> CommitResult:
         """Apply the inverse of the commit with `revision` under the id and notes of `commit`."""
-        from .revert import revert_plan
-
         return self._write(lambda catalogs: revert_plan(catalogs.by_key, revision, commit, self.actor, _now()))
 
     def create_database(self, info: DatabaseInfo) -> DatabaseInfo:
@@ -250,22 +256,7 @@ class Room:
 
         self._write(plan)
 
-    # --- followers and upkeep ---
-
-    def _follow_for(self, request: QueryRequest) -> None:
-        from .reading import needs_search
-
-        if request.at is not None:
-            self._catch_up(("history",))
-        if needs_search(self._catalog(request.database), request.query):
-            self._catch_up(("search",))
-
-    def _catch_up(self, names: tuple[str, ...]) -> None:
-        """Let followers read what they have not read yet, a batch at a time."""
-        from .followers import catch_up
-
-        while self._write(lambda catalogs: catch_up(catalogs.by_key, names)):
-            pass
+    # --- upkeep ---
 
     def compact(self) -> None:
         """Give back space that is not used."""
@@ -275,3 +266,24 @@ class Room:
 
 def _now() -> int:
     return time.time_ns() // 1000
+
+
+# --- what must have been followed before something is read ---
+
+
+def _nothing(catalog: Catalog) -> tuple[str, ...]:
+    return ()
+
+
+def _history(catalog: Catalog) -> tuple[str, ...]:
+    return ("history",)
+
+
+def _search(catalog: Catalog) -> tuple[str, ...]:
+    return ("search",)
+
+
+def _needs(request: QueryRequest) -> Callable[[Catalog], tuple[str, ...]]:
+    if request.at is not None:
+        return _history
+    return lambda catalog: ("search",) if needs_search(catalog, request.query) else ()

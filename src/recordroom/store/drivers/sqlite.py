@@ -26,10 +26,9 @@ from ..decimals import decode_column, encode_column
 from ..plans import DeleteKeys, Fetch, FetchKeys, InsertColumns, Plan, Row, Run, Statement, UpdateColumns, Violation
 from .functions import register_functions
 
-__all__ = ["Durability", "SqliteDriver"]
+__all__ = ["SqliteDriver"]
 
 T = TypeVar("T")
-Durability = Literal["full", "normal"]
 Bound = Sequence[Any]
 
 # Readers wait this long at most, and only where another process recovers the log after a crash.
@@ -45,11 +44,14 @@ class SqliteDriver:
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path, *, read_only: bool = False, durability: Durability = "full") -> None:
+    def __init__(
+        self, path: Path, *, where: str = "", read_only: bool = False, on_close: Callable[[], None] | None = None
+    ) -> None:
         self.path = path
-        self.where = str(path)
+        self.where = where or str(path)
         self.read_only = read_only
-        self.durability = durability
+        self.durability: Literal["full", "normal"] = "full"
+        self._on_close = on_close
         self.statements = 0
         self._writing = threading.RLock()
         self._writer: apsw.Connection | None = None
@@ -115,24 +117,29 @@ class SqliteDriver:
         return f"SQLite {apsw.sqlite_lib_version()}"
 
     def close(self) -> None:
-        """Close every connection that is not in use; the last one to close folds the log into the file."""
+        """Close every connection that is not in use; the writer folds the log into the file."""
         with self._writing, self._pool:
             self._closed = True
             idle, self._idle = self._idle, []
             writer, self._writer = self._writer, None
-        for connection in idle:
-            connection.close()
-        if writer is not None:
-            with contextlib.suppress(apsw.Error):
-                writer.execute("PRAGMA optimize")
-            writer.close()
+            on_close, self._on_close = self._on_close, None
+        try:
+            for connection in idle:
+                connection.close()
+            if writer is not None:
+                with contextlib.suppress(apsw.Error):
+                    writer.execute("PRAGMA optimize")
+                writer.close()
+        finally:
+            if on_close is not None:
+                on_close()
 
     # --- connections ---
 
     def _open_writer(self) -> apsw.Connection:
         self._check_usable()
         if self._writer is None:
-            connection = apsw.Connection(self.where, flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=500)
+            connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=500)
             connection.set_busy_timeout(_BUSY_MILLISECONDS)
             connection.pragma("journal_mode", "wal")
             connection.pragma("synchronous", "normal" if self.durability == "normal" else "full")
@@ -159,15 +166,15 @@ class SqliteDriver:
 
     def _connect_reader(self) -> apsw.Connection:
         if not self.read_only:
-            return apsw.Connection(self.where, flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=500)
-        connection = apsw.Connection(self.where, flags=apsw.SQLITE_OPEN_READONLY, statementcachesize=500)
+            return apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=500)
+        connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READONLY, statementcachesize=500)
         try:
             connection.pragma("schema_version")
         except (apsw.CantOpenError, apsw.ReadOnlyError):
             # On a medium that cannot be written there is no place for the log's index. Nor can there be a
             # writer, unless it runs elsewhere; then there is a log.
             connection.close()
-            if Path(f"{self.where}-wal").exists() or os.access(self.path.parent, os.W_OK):
+            if Path(f"{self.path}-wal").exists() or os.access(self.path.parent, os.W_OK):
                 raise
             uri = f"{self.path.absolute().as_uri()}?immutable=1"
             flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
