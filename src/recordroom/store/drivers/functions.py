@@ -12,6 +12,7 @@ from typing import Any
 import apsw
 
 from ..decimals import decode, encode
+from ..functions import SQLITE_AGGREGATES, SQLITE_FUNCTIONS
 
 __all__ = ["FUNCTIONS", "register_functions"]
 
@@ -21,11 +22,10 @@ def _number_of(form: str) -> float:
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
-    "rr_lower": (str.lower, 1),
-    "rr_upper": (str.upper, 1),
     "rr_decimal": (encode, 1),
     "rr_decimal_text": (decode, 1),
     "rr_decimal_number": (_number_of, 1),
+    **SQLITE_FUNCTIONS,
 }
 
 
@@ -33,6 +33,8 @@ def register_functions(connection: apsw.Connection) -> None:
     """Make `FUNCTIONS` known to one connection."""
     for name, (function, arguments) in FUNCTIONS.items():
         connection.create_scalar_function(name, _strict(function), arguments, deterministic=True)
+    for name, (factory, arguments) in SQLITE_AGGREGATES.items():
+        connection.create_aggregate_function(name, factory, arguments)
 
 
 def _strict(function: Callable[..., Any]) -> Callable[..., Any]:
