@@ -13,6 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..errors import InvalidSchema
+from .expression_names import rename_first
 from .operations import (
     ChangeAttribute,
     ChangeType,
@@ -125,8 +126,17 @@ def _rename_attribute(schema: Schema, operation: RenameAttribute) -> Iterable[En
     for name in schema.subtypes(owner.name):
         below = changed[name]
         sets = tuple(tuple(new if each == old else each for each in one) for one in below.unique)
-        changed[name] = replace(below, unique=sets, display=new if below.display == old else below.display)
+        display = new if below.display == old else below.display
+        computed = tuple(_computed_with(each, old, new) for each in below.attributes)
+        changed[name] = replace(below, unique=sets, display=display, attributes=computed)
     return changed.values()
+
+
+def _computed_with(attribute: Attribute, old: str, new: str) -> Attribute:
+    """What it computes with `old` renamed where a path begins with it; paths of other types are left as they are."""
+    if attribute.computed is None:
+        return attribute
+    return replace(attribute, computed=rename_first(attribute.computed, old, new))
 
 
 def _drop_attribute(schema: Schema, operation: DropAttribute) -> Iterable[EntityType]:

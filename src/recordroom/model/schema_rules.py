@@ -21,7 +21,7 @@ from ..errors import InvalidSchema
 from .kinds import KINDS, MAX_INTEGER, MIN_INTEGER, RAW, Storage, Text, WrongValue, check, dump_column, wrong_at
 from .schema import SYSTEM, Attribute, EntityType, Schema, close_names
 
-__all__ = ["MAX_NAME", "close_kinds", "normal_form", "problems", "validate"]
+__all__ = ["MAX_NAME", "close_kinds", "normal_form", "problems", "problems_together", "validate"]
 
 MAX_NAME = 60
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -47,8 +47,13 @@ def normal_form(schema: Schema) -> Schema:
 
 
 def problems(schema: Schema) -> list[InvalidSchema]:
-    """Everything that is wrong with `schema`, in order of its types."""
+    """Everything that is wrong with `schema`."""
     return list(_problems(schema))
+
+
+def problems_together(schema: Schema) -> list[InvalidSchema]:
+    """What is wrong with how types and attributes go together, where each attribute alone is known to be right."""
+    return list(_together(schema))
 
 
 def close_kinds(name: str) -> list[str]:
@@ -67,13 +72,19 @@ def _problems(schema: Schema) -> Iterator[InvalidSchema]:
         # The other rules rely on the types of what they look at.
         yield from misshapen
         return
+    for entity_type in schema.values():
+        for attribute in entity_type.attributes:
+            for field, reason, *suggestions in _attribute_problems(attribute):
+                yield _wrong(entity_type.name, attribute.name, f"{field}: {reason}" if field else reason, suggestions)
+    yield from _together(schema)
+
+
+def _together(schema: Schema) -> Iterator[InvalidSchema]:
     yield from _type_name_clashes(schema)
     made = _made(schema)
     for entity_type in schema.values():
         yield from _type_problems(schema, entity_type)
         for attribute in entity_type.attributes:
-            for field, reason, *suggestions in _attribute_problems(attribute):
-                yield _wrong(entity_type.name, attribute.name, f"{field}: {reason}" if field else reason, suggestions)
             yield from _target_problems(schema, entity_type, attribute)
         yield from _clashes(schema, made, entity_type.name)
         yield from _unique_problems(schema, entity_type)

@@ -1,0 +1,354 @@
+"""What turns the schema of a room into that of a document: operations in an order in which each gives a valid schema.
+
+A document is the whole truth about the types that it names, except that attributes which it does not name
+stay unless `allow_drop`; so do types. The order of types and attributes does not matter. An attribute that
+changes between having a column, links, a mapping and being computed is dropped and defined anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from ..errors import InvalidSchema, UnknownName
+from .evolve import evolve
+from .expression_names import names_in
+from .operations import (
+    ChangeAttribute,
+    ChangeType,
+    DefineAttribute,
+    DefineType,
+    DropAttribute,
+    DropType,
+    Operation,
+    RenameAttribute,
+    RenameType,
+)
+from .schema import Attribute, EntityType, Schema
+from .schema_file import SchemaDocument
+from .schema_lines import attribute_line, change_lines, type_change_lines
+from .schema_rules import normal_form, problems, problems_together
+
+__all__ = ["SchemaPlan", "diff"]
+
+
+class SchemaPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Schema operations in an order in which they can be applied, and readable lines of what they do.
+
+    `left_alone` names what the room has and the document has not, as "Type" or "Type.attribute".
+    """
+
+    operations: tuple[Operation, ...] = ()
+    lines: tuple[str, ...] = ()
+    left_alone: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """True where the room is what the document says."""
+        return not self.operations
+
+
+def diff(old: Schema, document: SchemaDocument, *, allow_drop: bool = False) -> SchemaPlan:
+    """The plan that makes `old` what `document` says; InvalidSchema where the result would not be valid.
+
+    What is in `old` only is dropped with `allow_drop`, otherwise left alone.
+    """
+    of_types = [*_type_renames(old, document)]
+    renamed = _after(old, of_types)
+    of_attributes = [*_attribute_renames(renamed, document)]
+    renamed = _after(renamed, of_attributes)
+    renames: list[RenameType | RenameAttribute] = [*of_types, *of_attributes]
+    target, left_alone = _target(renamed, document, allow_drop)
+    for problem in problems(target):
+        raise document.located(problem)
+    target = normal_form(target)
+    _refuse_losses(renamed, target, document, allow_drop)
+    lines = [_rename_line(each) for each in renames] + [*_lines(renamed, target)]
+    return SchemaPlan(
+        operations=(*renames, *_operations(renamed, target)), lines=tuple(lines), left_alone=tuple(left_alone)
+    )
+
+
+def _after(schema: Schema, operations: Iterable[Operation]) -> Schema:
+    for operation in operations:
+        schema = evolve(schema, operation)
+    return schema
+
+
+# --- renames --------------------------------------------------------------------------------------
+
+
+def _type_renames(old: Schema, document: SchemaDocument) -> Iterator[RenameType]:
+    for was, name in _possible(document.renamed_types, set(old)):
+        yield RenameType(name=was, to=name)
+
+
+def _attribute_renames(schema: Schema, document: SchemaDocument) -> Iterator[RenameAttribute]:
+    for type_name in schema:
+        wanted = {new: was for (owner, new), was in document.renamed_attributes.items() if owner == type_name}
+        names = {each.name for each in schema[type_name].attributes}
+        for was, name in _possible(wanted, names):
+            yield RenameAttribute(type=type_name, name=was, to=name)
+
+
+def _possible(wanted: dict[str, str], names: set[str]) -> Iterator[tuple[str, str]]:
+    """(old, new) of the renames that were not made yet, each before what takes the name that it frees."""
+    ready = [new for new, old in wanted.items() if old in names and new not in names]
+    for new in ready:
+        freed = wanted[new]
+        yield freed, new
+        # A chain: what shall be called `freed` could not be so far.
+        if wanted.get(freed) in names:
+            ready.append(freed)
+
+
+def _rename_line(operation: RenameType | RenameAttribute) -> str:
+    if isinstance(operation, RenameType):
+        return f"> type {operation.to} was {operation.name}"
+    return f"> {operation.type}.{operation.to} was {operation.type}.{operation.name}"
+
+
+# --- what it shall become -------------------------------------------------------------------------
+
+
+def _target(old: Schema, document: SchemaDocument, allow_drop: bool) -> tuple[Schema, list[str]]:
+    """The schema as it shall become, and what in it is only left alone."""
+    wanted = document.schema
+    types, left_alone = [], []
+    for name, entity_type in old.items():
+        if name not in wanted:
+            if not allow_drop:
+                types.append(entity_type)
+                left_alone.append(name)
+            continue
+        described = {each.name for each in wanted[name].attributes}
+        kept = () if allow_drop else tuple(each for each in entity_type.attributes if each.name not in described)
+        left_alone += [f"{name}.{each.name}" for each in kept]
+        types.append(replace(wanted[name], attributes=(*wanted[name].attributes, *kept)))
+    types += [entity_type for name, entity_type in wanted.items() if name not in old]
+    return Schema(types, old.revision), left_alone
+
+
+def _shape(attribute: Attribute) -> str:
+    """What keeps its values: two attributes of one shape can become each other by conversion of values."""
+    if attribute.computed is not None:
+        return "computed"
+    return attribute.kind if attribute.many else "column"
+
+
+def _pairs(old: Schema, target: Schema) -> Iterator[tuple[str, Attribute, Attribute]]:
+    """(type, attribute now, attribute as it shall become) for all that both have and that differ."""
+    for name, entity_type in target.items():
+        before = {each.name: each for each in old[name].attributes} if name in old else {}
+        for attribute in entity_type.attributes:
+            now = before.get(attribute.name)
+            if now is not None and now != attribute:
+                yield name, now, attribute
+
+
+def _refuse_losses(old: Schema, target: Schema, document: SchemaDocument, allow_drop: bool) -> None:
+    for name, now, attribute in _pairs(old, target):
+        if allow_drop or _shape(now) in ("computed", _shape(attribute)):
+            continue
+        reason = (
+            f"its values as {now.kind} would be lost when it becomes "
+            f"{'computed' if attribute.computed is not None else attribute.kind}; allow drops, or give it another name"
+        )
+        where = f"{name}.{attribute.name}"
+        raise document.located(
+            InvalidSchema(where=where, reason=reason, type=name, attribute=attribute.name, unknown=False)
+        )
+
+
+def _lines(old: Schema, target: Schema) -> Iterator[str]:
+    for name, entity_type in target.items():
+        if name not in old:
+            yield f"+ type {name}" + (f" extends {entity_type.extends}" if entity_type.extends else "")
+        else:
+            yield from type_change_lines(old[name], entity_type)
+        before = {each.name: each for each in old[name].attributes} if name in old else {}
+        for attribute in entity_type.attributes:
+            now = before.get(attribute.name)
+            if now is None:
+                yield f"+ {attribute_line(name, attribute)}"
+            else:
+                yield from change_lines(name, now, attribute)
+    for name, entity_type in old.items():
+        if name not in target:
+            yield f"- type {name}"
+            continue
+        kept = {each.name for each in target[name].attributes}
+        yield from (f"- {attribute_line(name, each)}" for each in entity_type.attributes if each.name not in kept)
+
+
+# --- operations -----------------------------------------------------------------------------------
+
+
+def _operations(old: Schema, target: Schema) -> list[Operation]:
+    """Operations from `old` to `target`, both valid and with names that mean the same."""
+    replaced = [
+        (name, now, attribute) for name, now, attribute in _pairs(old, target) if _shape(now) != _shape(attribute)
+    ]
+    done: list[Operation] = [*_freed(old, [(name, now.name) for name, now, _ in replaced])]
+    schema = _after(old, done)
+    pending: list[Operation] = [*_definitions(schema, target)]
+    pending += [DefineAttribute(name, attribute) for name, _, attribute in replaced]
+    pending += [
+        ChangeAttribute(name, attribute)
+        for name, now, attribute in _pairs(old, target)
+        if _shape(now) == _shape(attribute)
+    ]
+    pending += [
+        ChangeType(_bare(each)) for name, each in target.items() if name in old and _bare(schema[name]) != _bare(each)
+    ]
+    pending += [DropAttribute(name, now.name) for name, now, _ in replaced]
+    pending += _drops(old, target)
+    while pending:
+        step = _next(schema, pending)
+        if step is None:
+            raise InvalidSchema(
+                where=_about(pending[0]), reason="no order of changes is valid at every step; apply it in parts"
+            )
+        if step in pending:
+            pending.remove(step)
+        done.append(step)
+        schema = evolve(schema, step)
+    return done
+
+
+def _about(operation: Operation) -> str:
+    match operation:
+        case DefineAttribute() | ChangeAttribute():
+            return f"{operation.type}.{operation.attribute.name}"
+        case DropAttribute():
+            return f"{operation.type}.{operation.name}"
+        case DefineType() | ChangeType():
+            return operation.definition.name
+    return str(getattr(operation, "name", ""))
+
+
+def _bare(entity_type: EntityType) -> EntityType:
+    return replace(entity_type, attributes=())
+
+
+def _next(schema: Schema, pending: Sequence[Operation]) -> Operation | None:
+    """The first of `pending` that gives a valid schema; else a step that makes way for one."""
+    for operation in (*pending, *_ways(schema, pending)):
+        try:
+            if not problems_together(evolve(schema, operation)):
+                return operation
+        except (InvalidSchema, UnknownName):
+            continue
+    return None
+
+
+def _ways(schema: Schema, pending: Iterable[Operation]) -> Iterator[Operation]:
+    """Changes on the way to those in `pending`: names freed that others wait for."""
+    for operation in pending:
+        if isinstance(operation, ChangeAttribute):
+            now = schema.attribute(operation.type, operation.attribute.name)
+            if now.reverse and now.reverse != operation.attribute.reverse:
+                yield ChangeAttribute(operation.type, replace(now, reverse=""))
+        elif isinstance(operation, ChangeType):
+            now_type, wanted = schema[operation.definition.name], operation.definition
+            both = tuple(each for each in now_type.unique if each in wanted.unique)
+            if both != now_type.unique or now_type.display:
+                yield ChangeType(replace(_bare(now_type), unique=both, display=""))
+
+
+def _freed(old: Schema, gone: Iterable[tuple[str, str]]) -> Iterator[ChangeType]:
+    """Types without mention of attributes that will be gone, if only for a moment."""
+    names: dict[str, set[str]] = {}
+    for owner, name in gone:
+        for below in old.subtypes(owner):
+            names.setdefault(below, set()).add(name)
+    for below, out in names.items():
+        freed = _without(old[below], out)
+        if freed != old[below]:
+            yield ChangeType(_bare(freed))
+
+
+def _definitions(old: Schema, target: Schema) -> Iterator[Operation]:
+    """New types, what they need first, then new attributes; those that are computed last."""
+    new_types = _needed_first(old, target)
+    known = set(old)
+    later: list[DefineAttribute] = []
+    completed: list[ChangeType] = []
+    for entity_type in new_types:
+        known.add(entity_type.name)
+        now = tuple(each for each in entity_type.attributes if each.computed is None and each.target in (*known, ""))
+        late = [each for each in entity_type.attributes if each not in now]
+        first = _without(entity_type, {each.name for each in late})
+        yield DefineType(replace(first, attributes=now))
+        later += [DefineAttribute(entity_type.name, each) for each in late]
+        if _bare(first) != _bare(entity_type):
+            completed.append(ChangeType(_bare(entity_type)))
+    for name, wanted in target.items():
+        if name in old:
+            there = {each.name for each in old[name].attributes}
+            later += [DefineAttribute(name, each) for each in wanted.attributes if each.name not in there]
+    yield from (each for each in later if each.attribute.computed is None)
+    yield from _computed_in_order([each for each in later if each.attribute.computed is not None])
+    yield from completed
+
+
+def _without(entity_type: EntityType, names: set[str]) -> EntityType:
+    unique = tuple(each for each in entity_type.unique if not names.intersection(each))
+    return replace(entity_type, unique=unique, display="" if entity_type.display in names else entity_type.display)
+
+
+def _needed_first(old: Schema, target: Schema) -> list[EntityType]:
+    """New types: after what they extend, and after what they refer to as far as that goes."""
+    known = set(old)
+    waiting = [each for name, each in target.items() if name not in old]
+    ordered = []
+    while waiting:
+        possible = [each for each in waiting if not each.extends or each.extends in known]
+        chosen = next((each for each in possible if _targets(each) <= known), possible[0])
+        waiting.remove(chosen)
+        known.add(chosen.name)
+        ordered.append(chosen)
+    return ordered
+
+
+def _targets(entity_type: EntityType) -> set[str]:
+    """The other types that it refers to."""
+    return {each.target for each in entity_type.attributes} - {"", entity_type.name}
+
+
+def _computed_in_order(computed: list[DefineAttribute]) -> Iterator[DefineAttribute]:
+    """Each after those that its expression names, as far as that goes."""
+    waiting = list(computed)
+    while waiting:
+        names = {each.attribute.name for each in waiting}
+        chosen = next((each for each in waiting if not names & names_in(each.attribute.computed or "")), waiting[0])
+        waiting.remove(chosen)
+        yield chosen
+
+
+def _drops(old: Schema, target: Schema) -> Iterator[Operation]:
+    """Attributes before types, and types after what refers to them or extends them."""
+    for name, entity_type in old.items():
+        if name in target:
+            kept = {each.name for each in target[name].attributes}
+            yield from (DropAttribute(name, each.name) for each in entity_type.attributes if each.name not in kept)
+    waiting = {name: each for name, each in old.items() if name not in target}
+    while waiting:
+        leaves = [name for name in waiting if not any(each.extends == name for each in waiting.values())]
+        chosen = next((name for name in leaves if not [*_referring(waiting, name)]), leaves[0])
+        for other, attribute in [*_referring(waiting, chosen)]:
+            # Types that refer to each other: one of the references goes first.
+            schema = Schema(waiting.values())
+            steps: list[Operation] = [*_freed(schema, [(other, attribute.name)]), DropAttribute(other, attribute.name)]
+            yield from steps
+            waiting = dict(_after(schema, steps))
+        del waiting[chosen]
+        yield DropType(chosen)
+
+
+def _referring(types: Mapping[str, EntityType], name: str) -> Iterator[tuple[str, Attribute]]:
+    """What of other types refers to `name`."""
+    for other, entity_type in types.items():
+        yield from ((other, each) for each in entity_type.attributes if each.target == name != other)
