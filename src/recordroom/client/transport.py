@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from ..model.operations import Commit, CommitResult
+from ..model.operations import Commit, CommitResult, Operation
 from ..model.schema import Schema
 from ..query.request import (
     Change,
@@ -18,6 +18,7 @@ from ..query.request import (
     MembersRequest,
     Page,
     QueryRequest,
+    SchemaEffect,
     SearchRequest,
 )
 
@@ -66,6 +67,9 @@ class Transport(Protocol):
 
     def revert(self, revision: int, commit: Commit) -> CommitResult:
         """Apply the inverse of the commit with `revision` under the id and notes of `commit` (without operations)."""
+
+    def preview(self, database: str, operations: Sequence[Operation]) -> list[SchemaEffect]:
+        """What schema operations would do to the entities there are, one by one; nothing is changed."""
 
     def create_database(self, info: DatabaseInfo) -> DatabaseInfo: ...
 

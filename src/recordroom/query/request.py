@@ -23,6 +23,7 @@ __all__ = [
     "MembersRequest",
     "Page",
     "QueryRequest",
+    "SchemaEffect",
     "SearchRequest",
 ]
 
@@ -106,7 +107,8 @@ class Change(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `verb` is create, update, delete, link, unlink, set_key or drop_key. For link and unlink `member`
     is the id at the other end and the values are the notes; for keys `key` is the key. A create or
-    delete has one Change per attribute that had a value, or one with attribute "" if none had.
+    delete has one Change per attribute that had a value, or one with attribute "" if none had. `partial`
+    marks a create whose values, and the changes that came after it, were pruned.
     """
 
     revision: int
@@ -120,6 +122,7 @@ class Change(msgspec.Struct, kw_only=True, omit_defaults=True):
     after: Any = None
     member: bytes | None = None
     key: str | None = None
+    partial: bool = False
 
 
 class SearchRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -164,3 +167,15 @@ class DatabaseInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
     label: str = ""
     description: str = ""
     types: int = 0
+
+
+class SchemaEffect(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What one schema operation would do to the entities there are: `what` happens to `rows` of them.
+
+    `refusal` is the message of the SchemaChangeRefused that it would raise, `facts` its facts; "" where it can be done.
+    """
+
+    rows: int = 0
+    what: str = ""
+    refusal: str = ""
+    facts: dict[str, Any] = {}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import InvalidSchema, RoomReadOnly, SessionClosed
-from ..model.operations import Commit, CommitResult
+from ..model.operations import Commit, CommitResult, Operation
 from ..model.schema import Schema
 from ..query.request import (
     Change,
@@ -25,6 +25,7 @@ from ..query.request import (
     MembersRequest,
     Page,
     QueryRequest,
+    SchemaEffect,
     SearchRequest,
 )
 from .catalog import Catalog, Catalogs, catalog_of
@@ -34,6 +35,7 @@ from .journal import header_plan, journal_plan, revision_at_plan
 from .opened import FollowersBehind, Needs, Opened, change_settings
 from .opening import Mode, Opening, open_shared
 from .plans import Driver, Fetch, Plan, Row
+from .schema_preview import preview
 from .search import search_plan
 from .settings import Settings
 
@@ -233,6 +235,10 @@ class Room:
     def revert(self, revision: int, commit: Commit) -> CommitResult:
         """Apply the inverse of the commit with `revision` under the id and notes of `commit`."""
         return self._write(lambda catalogs: revert_plan(catalogs.by_key, revision, commit, self.actor, _now()))
+
+    def preview(self, database: str, operations: Sequence[Operation]) -> list[SchemaEffect]:
+        """What schema operations would do to the entities there are, one by one; nothing is changed."""
+        return self._write(lambda catalogs: preview(catalog_of(catalogs, database), operations))
 
     def create_database(self, info: DatabaseInfo) -> DatabaseInfo:
         """A new, empty database; InvalidSchema where its key is taken or not a key."""

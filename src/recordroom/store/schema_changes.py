@@ -256,7 +256,8 @@ def _check_moved_targets(change: _Change) -> Plan[None]:
 def _make_indexes(change: _Change, tables: TableChanges) -> Plan[None]:
     for index in tables.indexes:
         shape = change.kept.get(index.table)
-        if index.unique and shape is not None:
+        # Renaming makes indexes anew that held before.
+        if index.unique and shape is not None and not change.names:
             storages = {each.name: each.storage for each in shape.columns.values()}
             storage = tuple(storages[name] for name in index.columns)
             yield from check_duplicates(change.new, index, index.about, storage)

@@ -257,7 +257,7 @@ def check_duplicates(catalog: Catalog, index: IndexShape, where: str, storage: t
     # The first sets only; the message needs no more.
     sql = (
         f"SELECT id, {columns} FROM {table} WHERE {present} AND ({columns}) IN"
-        f" (SELECT * FROM ({twice} ORDER BY {columns} LIMIT {EXAMPLES}) AS some) ORDER BY {columns}, id LIMIT {EXAMPLES}"
+        f" (SELECT * FROM ({twice} ORDER BY {columns} LIMIT {EXAMPLES}) AS doubles) ORDER BY {columns}, id LIMIT {EXAMPLES}"
     )
     rows = yield Fetch(sql, (), (Storage.BYTES, *storage))
     if rows:
