@@ -6,7 +6,7 @@ with what it replaced. References, required values, unique sets and deletes are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..errors import ImmutableAttribute, NotFound, NotUnique
@@ -40,30 +40,53 @@ def create(segment: Segment, block: Create) -> Plan[None]:
     for name, default in layout.defaults.items():
         if name not in columns:
             columns[name] = [default] * count
-    first = yield from _first_number(segment, layout, ids)
-    segment.outcome.numbers.append(first)
+    numbers = yield from _numbers(segment, layout, ids)
+    segment.outcome.numbers.append(numbers[0])
     segment.note_values(layout, ids, columns, new=True)
     segment.note_required_left_out(layout, ids, columns)
     segment.created.update(dict.fromkeys(ids, layout.type))
     for entity in segment.deleted.keys() & set(ids):
         del segment.deleted[entity]
-    system: dict[str, Sequence[Any]] = {"number": range(first, first + count)}
+    system: dict[str, Sequence[Any]] = {"number": numbers}
     if layout.typed:
         system["entity_type"] = [layout.type] * count
     system["revision"] = system["created_revision"] = [segment.revision] * count
     written = {layout.columns[name]: values for name, values in _held_back(segment, layout, ids, columns).items()}
     values = {"id": ids, **system, **written}
     yield InsertColumns(layout.table, values, layout.storage_of(list(values)))
-    segment.outcome.journal.append(Create(type=layout.type, ids=ids, columns=columns, first_number=first))
+    for run in _runs(numbers):
+        whole = len(run) == count
+        segment.outcome.journal.append(
+            Create(
+                type=layout.type,
+                ids=ids if whole else ids[run.start : run.stop],
+                columns=columns if whole else {name: all_[run.start : run.stop] for name, all_ in columns.items()},
+                first_number=numbers[run.start],
+            )
+        )
 
 
-def _first_number(segment: Segment, layout: Layout, ids: Sequence[bytes]) -> Plan[int]:
-    """The number of the first of `ids`; entities that come back have their old ones, in a row."""
+def _numbers(segment: Segment, layout: Layout, ids: Sequence[bytes]) -> Plan[Sequence[int]]:
+    """The numbers of new entities: the next ones, or for entities that come back those that they had."""
     kept = segment.mode.numbers
-    if not kept or ids[0] not in kept:
-        return (yield from segment.number(layout.table, len(ids)))
-    yield from segment.keep_number(layout.table, kept[ids[-1]])
-    return kept[ids[0]]
+    if not kept or not kept.keys() >= set(ids):
+        first = yield from segment.number(layout.table, len(ids))
+        return range(first, first + len(ids))
+    numbers = [kept[entity] for entity in ids]
+    yield from segment.keep_number(layout.table, max(numbers))
+    return numbers
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[range]:
+    """Stretches of places whose numbers are in a row: each is an operation of its own in the journal."""
+    if isinstance(numbers, range):
+        yield range(len(numbers))
+        return
+    start = 0
+    for place in range(1, len(numbers) + 1):
+        if place == len(numbers) or numbers[place] != numbers[place - 1] + 1:
+            yield range(start, place)
+            start = place
 
 
 def _already_there(segment: Segment, layout: Layout, ids: Sequence[bytes]) -> Plan[bool]:

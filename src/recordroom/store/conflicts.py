@@ -14,9 +14,9 @@ from ..model.ids import show_id
 from ..model.operations import Clash, Create, Delete, Update
 from .attempt import Segment
 from .faults import Fault
-from .history import follow_history, rows_at
 from .layout import Layout
 from .plans import FetchKeys, Plan, Row
+from .replaced import follow_history, rows_at
 
 __all__ = ["judge_deletes", "judge_updates"]
 

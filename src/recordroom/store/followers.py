@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from ..model.operations import Operation
 from .catalog import Catalog
-from .history import follow_history
 from .journal import position
 from .plans import Fetch, Plan
+from .replaced import follow_history
 from .search import follow_search, index_changes
 from .sqltext import marked
 

@@ -1,184 +1,231 @@
-"""History: the rows that updates and deletes replaced, and what they tell about one entity.
+"""History: who changed what of one entity, newest first.
 
-The follower `history` writes them to the `~past` tables from the before-values in the journal: a
-replaced row is the current one, walked backwards. It reads everything since its position at once; how
-much that can be is bounded by `followers.keep_up`.
+Read from its current row, the rows that it replaced (the history follower must have caught up), the same
+of its links and mappings, and the headers of the commits. A page of changes ends between two revisions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
+from ..errors import NotFound
+from ..model.ids import show_id
 from ..model.kinds import Storage
-from ..model.operations import Delete, DropKeys, Link, Operation, SetKeys, Unlink, Update
+from ..query.request import Change, Header, HistoryRequest
 from .catalog import Catalog
-from .journal import after_schema_changes, entries, move_position, position
+from .journal import headers
 from .layout import Layout, layout_of
-from .plans import Fetch, FetchKeys, InsertColumns, Plan, Row
-from .relations import relation_of
-from .sqltext import id_list, marked, quoted
+from .plans import Fetch, FetchKeys, Plan, Row
+from .relations import Relation, relations_of
+from .sqltext import marked, quoted
 from .tables import past
 
-__all__ = ["follow_history", "rows_at"]
+__all__ = ["history_plan"]
 
-_AT_ONCE = 16  # commits read in one statement
-_FOLLOWED = (Update, Delete, Link, Unlink, SetKeys, DropKeys)
-Entry = tuple[int, list[Operation]]
+_ALWAYS = 2**63 - 1
 
 
-def follow_history(
-    catalog: Catalog, upto: int, pending: Sequence[Operation] = (), *, keep_pending: bool = False
-) -> Plan[None]:
-    """Read the journal of a database up to revision `upto` into its `~past` tables.
+class _Event(NamedTuple):
+    """A Change without what the commit's header says."""
 
-    `pending` are operations applied after that by a commit still being made, of revision `upto + 1`;
-    with `keep_pending` what they replaced is written too.
-    """
-    start = yield from position(catalog.dialect, "history", catalog.database)
-    read = yield from _unread(catalog, start, upto)
-    walk = _Walk(catalog)
-    if any(operations for _, operations in read) or keep_pending:
-        yield from walk.load(operations for _, operations in [*read, (0, pending)])
-        walk.back(upto + 1, pending, keep=keep_pending)
-        for revision, operations in reversed(read):
-            walk.back(revision, operations, keep=True)
-        yield from walk.store()
-    if upto > start:
-        yield from move_position(catalog.dialect, "history", catalog.database, upto)
+    revision: int
+    verb: str
+    attribute: str
+    before: Any = None
+    after: Any = None
+    member: bytes | None = None
+    key: str | None = None
+    partial: bool = False
 
 
-def _unread(catalog: Catalog, start: int, upto: int) -> Plan[list[Entry]]:
-    """What the follower has to read, without creates, which replace nothing."""
-    found: list[Entry] = []
-    after = start
-    while after < upto:
-        some = yield from entries(catalog.dialect, catalog.database, after, upto, _AT_ONCE)
-        for revision, operations in some:
-            replacing: list[Operation] = [
-                each for each in after_schema_changes(operations) if isinstance(each, _FOLLOWED)
-            ]
-            found.append((revision, replacing))
-        if len(some) < _AT_ONCE:
-            break
-        after = some[-1][0]
-    return found
+def history_plan(catalog: Catalog, request: HistoryRequest) -> Plan[list[Change]]:
+    """The changes of one entity; NotFound where there never was one of that type and id (or all of it was pruned)."""
+    schema = catalog.schema
+    if request.attribute is not None:
+        schema.attribute(request.type, request.attribute)
+    upto = _ALWAYS if request.before is None else request.before
+    exact = yield from _type_of(catalog, request)
+    layout = layout_of(catalog, exact)
+    names = [name for name in layout.own if request.attribute in (None, name)]
+    events: list[_Event] = []
+    if names or request.attribute is None:
+        events += yield from _row_events(catalog, layout, request, names)
+    for relation, end, name in _ends(catalog, exact):
+        if request.attribute in (None, name):
+            events += yield from _entry_events(catalog, (relation, end, name), request)
+    events = [event for event in events if event.revision < upto]
+    events.sort(key=lambda event: -event.revision)
+    events = _page(events, request.limit)
+    by_revision = yield from headers(sorted({event.revision for event in events}))
+    return [_change(event, by_revision.get(event.revision)) for event in events]
 
 
-class _Walk:
-    """Rows of one database on their way back through what changed them."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self.catalog = catalog
-        self.rows: dict[str, dict[bytes, Row]] = {}
-        self.replaced: dict[str, list[Row]] = {}
-        self.entries: dict[str, tuple[tuple[str, ...], tuple[Storage, ...], list[Row]]] = {}
-
-    def load(self, changes: Iterable[Sequence[Operation]]) -> Plan[None]:
-        """Fetch the current rows of every entity that was updated."""
-        wanted: dict[str, set[bytes]] = {}
-        for operations in changes:
-            for operation in operations:
-                if isinstance(operation, Update):
-                    root = self.catalog.schema.root(operation.type)
-                    wanted.setdefault(root, set()).update(operation.ids)
-        for root, ids in wanted.items():
-            layout = layout_of(self.catalog, root)
-            columns = tuple(layout.storage)
-            rows = yield FetchKeys(layout.table, "id", list(ids), columns, layout.storage_of(["id", *columns]))
-            at = columns.index("id")
-            self.rows[root] = {row[at]: row for row in rows}
-
-    def back(self, revision: int, operations: Sequence[Operation], *, keep: bool) -> None:
-        """Undo the operations of one commit in memory, keeping the rows that they replaced."""
-        for operation in reversed(operations):
-            if isinstance(operation, Update):
-                self._back_update(revision, operation, keep)
-            elif isinstance(operation, Delete):
-                self._back_delete(revision, operation, keep)
-            elif keep and isinstance(operation, (Link, Unlink)):
-                pairs = zip(operation.sources, operation.targets, operation.before_notes, strict=True)
-                self._entries(revision, operation, list(pairs))
-            elif keep and isinstance(operation, (SetKeys, DropKeys)):
-                keys = zip(operation.ids, operation.keys, operation.before, strict=True)
-                self._entries(revision, operation, list(keys))
-
-    def _back_update(self, revision: int, operation: Update, keep: bool) -> None:
-        layout = layout_of(self.catalog, operation.type)
-        rows = self.rows.setdefault(layout.root, {})
-        columns = list(layout.storage)
-        places = [columns.index("revision"), *(columns.index(layout.columns[name]) for name in operation.before)]
-        replaced = self.replaced.setdefault(layout.root, [])
-        values = zip(operation.before_revision, *operation.before.values(), strict=True)
-        for entity, old in zip(operation.ids, values, strict=True):
-            row = list(rows[entity])
-            for place, value in zip(places, old, strict=True):
-                row[place] = value
-            rows[entity] = tuple(row)
-            # What a commit replaced of its own doing was never seen.
-            if keep and old[0] != revision:
-                replaced.append((*row, revision))
-
-    def _back_delete(self, revision: int, operation: Delete, keep: bool) -> None:
-        layout = layout_of(self.catalog, operation.type)
-        rows = self.rows.setdefault(layout.root, {})
-        given: dict[str, Sequence[Any]] = {
-            layout.columns[name]: values for name, values in operation.before.items() if name in layout.columns
-        }
-        given["id"], given["revision"] = operation.ids, operation.before_revision
-        if layout.typed:
-            given["entity_type"] = [operation.type] * len(operation.ids)
-        nothing = [None] * len(operation.ids)
-        old = list(zip(*(given.get(column, nothing) for column in layout.storage), strict=True))
-        rows.update(zip(operation.ids, old, strict=True))
-        if keep:
-            replaced = self.replaced.setdefault(layout.root, [])
-            found = zip(old, operation.before_revision, strict=True)
-            replaced.extend((*row, revision) for row, before in found if before != revision)
-
-    def _entries(self, revision: int, operation: Link | Unlink | SetKeys | DropKeys, keys: list[Row]) -> None:
-        relation = relation_of(self.catalog, operation.type, operation.attribute)
-        _, _, kept = self.entries.setdefault(relation.table, (relation.columns, relation.storage, []))
-        kept.extend(
-            (*key, before, revision)
-            for key, before in zip(keys, operation.before_revision, strict=True)
-            if before not in (0, revision)
-        )
-
-    def store(self) -> Plan[None]:
-        """Write the rows kept."""
-        for root, rows in self.replaced.items():
-            layout = layout_of(self.catalog, root)
-            yield from _insert(layout.past, tuple(layout.storage), tuple(layout.storage.values()), rows)
-        for table, (columns, storage, rows) in self.entries.items():
-            yield from _insert(past(table), columns, storage, rows)
+def _page(events: list[_Event], limit: int) -> list[_Event]:
+    """The first `limit` changes, but no part of a revision; of a revision with more changes than that, all."""
+    if len(events) <= limit:
+        return events
+    first, cut = events[0].revision, events[limit].revision
+    return [event for event in events if event.revision > cut or event.revision == first]
 
 
-def _insert(table: str, columns: tuple[str, ...], storage: tuple[Storage, ...], rows: list[Row]) -> Plan[None]:
-    if rows:
-        values = dict(zip((*columns, "until"), zip(*rows, strict=True), strict=True))
-        yield InsertColumns(table, values, (*storage, Storage.INTEGER))
+def _change(event: _Event, header: Header | None) -> Change:
+    return Change(
+        revision=event.revision,
+        time=0 if header is None else header.time,
+        actor="" if header is None else header.actor,
+        notes=None if header is None else header.notes,
+        commit_id=b"" if header is None else header.commit_id,
+        verb=event.verb,
+        attribute=event.attribute,
+        before=event.before,
+        after=event.after,
+        member=event.member,
+        key=event.key,
+        partial=event.partial,
+    )
 
 
-# --- single rows of the past ----------------------------------------------------------------------
+# --- the entity's own attributes ------------------------------------------------------------------
 
 
-def rows_at(
-    catalog: Catalog, layout: Layout, entities: Sequence[tuple[bytes, int]]
-) -> Plan[dict[bytes, dict[str, Any]]]:
-    """The replaced row of each (id, revision) as of that revision, by id; what has none is left out.
+class _Version(NamedTuple):
+    """One state of an entity; `until` is None for the present one."""
 
-    The history follower must have caught up.
-    """
-    columns = list(layout.storage)
-    names = ", ".join(map(quoted, ["until", *columns]))
-    sql = f"SELECT {names} FROM {quoted(layout.past)} WHERE id IN {id_list(catalog.dialect)} AND until > ?"
-    based = dict(entities)
-    parameters = (list(based), min(based.values()))
-    rows = yield Fetch(marked(catalog.dialect, sql), parameters, (Storage.INTEGER, *layout.storage_of(columns)))
-    found = {}
-    for row in rows:
-        values = dict(zip(columns, row[1:], strict=True))
-        if values["revision"] <= based[values["id"]] < row[0]:
-            found[values["id"]] = values
+    revision: int
+    created: int
+    until: int | None
+    values: dict[str, Any]
+
+
+def _type_of(catalog: Catalog, request: HistoryRequest) -> Plan[str]:
+    """The exact type of the entity, there or deleted."""
+    layout = layout_of(catalog, request.type)
+    column = "entity_type" if layout.typed else "id"
+    rows = yield FetchKeys(layout.table, "id", [request.id], (column,), layout.storage_of(["id", column]))
+    if not rows:
+        sql = f"SELECT {quoted(column)} FROM {quoted(layout.past)} WHERE id = ? ORDER BY until DESC LIMIT 1"
+        rows = yield Fetch(marked(catalog.dialect, sql), (request.id,), layout.storage_of([column]))
+    exact = rows[0][0] if rows and layout.typed else layout.root
+    if not rows or not catalog.schema.is_a(exact, request.type):
+        raise NotFound(type=request.type, entity=show_id(request.id))
+    return str(exact)
+
+
+def _row_events(catalog: Catalog, layout: Layout, request: HistoryRequest, names: Sequence[str]) -> Plan[list[_Event]]:
+    """Changes of the entity's own attributes, at least `limit` of them if there are so many."""
+    upto = _ALWAYS if request.before is None else request.before
+    columns = ["revision", "created_revision", *(layout.columns[name] for name in names)]
+    storage = layout.storage_of(columns)
+    rows = yield FetchKeys(layout.table, "id", [request.id], tuple(columns), (Storage.BYTES, *storage))
+    text = ", ".join(map(quoted, [*columns, "until"]))
+    chunk = request.limit + 1
+    sql = f"SELECT {text} FROM {quoted(layout.past)} WHERE id = ? AND until < ? ORDER BY until DESC LIMIT {int(chunk)}"
+    start = _ALWAYS if request.before is None else (yield from _first_needed(catalog, layout, request.id, upto))
+    versions = [_version((*row, None), names) for row in rows]
+    events: list[_Event] = []
+    newer: _Version | None = None
+    # Versions may be alike in the attributes asked for: read on until there are changes enough.
+    while True:
+        rows = yield Fetch(marked(catalog.dialect, sql), (request.id, start), (*storage, Storage.INTEGER))
+        versions += [_version(row, names) for row in rows]
+        for version in versions:
+            events += _between(newer, version, names)
+            newer = version
+        if len(rows) < chunk:
+            return [*events, *_first(newer, names)]
+        if sum(event.revision < upto for event in events) > request.limit:
+            return events
+        versions, start = [], rows[-1][-1]
+
+
+def _first_needed(catalog: Catalog, layout: Layout, entity: bytes, upto: int) -> Plan[int]:
+    """Replaced rows until this revision tell everything before revision `upto`."""
+    sql = f"SELECT min(until) FROM {quoted(layout.past)} WHERE id = ? AND until >= ?"
+    rows = yield Fetch(marked(catalog.dialect, sql), (entity, upto))
+    return _ALWAYS if rows[0][0] is None else rows[0][0] + 1
+
+
+def _version(row: Row, names: Sequence[str]) -> _Version:
+    return _Version(row[0], row[1], row[-1], dict(zip(names, row[2:-1], strict=True)))
+
+
+def _between(newer: _Version | None, older: _Version, names: Sequence[str]) -> Iterator[_Event]:
+    """What happened between two neighbouring versions; `newer` is None behind the newest."""
+    if newer is not None and newer.revision == older.until and newer.created == older.created:
+        for name in names:
+            before, after = older.values[name], newer.values[name]
+            if before != after:
+                yield _Event(newer.revision, "update", name, before, after)
+        return
+    yield from _first(newer, names)
+    if older.until is not None:
+        yield from _all_values(older.until, "delete", older, names)
+
+
+def _first(version: _Version | None, names: Sequence[str]) -> Iterator[_Event]:
+    """How a version began that came from no older one."""
+    if version is None:
+        return
+    if version.revision == version.created:
+        yield from _all_values(version.revision, "create", version, names)
+    else:
+        yield _Event(version.created, "create", "", partial=True)
+
+
+def _all_values(revision: int, verb: str, version: _Version, names: Sequence[str]) -> Iterator[_Event]:
+    present = {name: value for name, value in version.values.items() if value is not None}
+    for name, value in present.items():
+        yield _Event(revision, verb, name, *((None, value) if verb == "create" else (value, None)))
+    if not present:
+        yield _Event(revision, verb, "")
+
+
+# --- links and mappings ---------------------------------------------------------------------------
+
+
+def _ends(catalog: Catalog, exact: str) -> Iterator[tuple[Relation, str, str]]:
+    """(relation, column, name) for each links or mapping attribute that entities of a type have."""
+    lineage = catalog.schema.ancestors(exact)
+    for relation in relations_of(catalog):
+        attribute = relation.attribute
+        if relation.type in lineage:
+            yield relation, relation.columns[0], attribute.name
+        if attribute.reverse and attribute.target in lineage:
+            yield relation, "target", attribute.reverse
+
+
+def _entry_events(catalog: Catalog, end: tuple[Relation, str, str], request: HistoryRequest) -> Plan[list[_Event]]:
+    """Changes of the pairs or keys that an entity has in one relation."""
+    relation, column, name = end
+    now = yield from _window(catalog, relation, (relation.table, column, "revision"), request)
+    begun = yield from _window(catalog, relation, (past(relation.table), column, "revision"), request)
+    ended = yield from _window(catalog, relation, (past(relation.table), column, "until"), request)
+    was = {(row[0], row[1], row[4]): row[2] for row in ended}
+    began = {(row[0], row[1], row[3]): row[2] for row in [*now, *begun]}
+    other = 0 if column == "target" else 1
+    add, drop = ("set_key", "drop_key") if relation.is_mapping else ("link", "unlink")
+    events = []
+    for key in {**began, **was}:
+        verb = add if key in began else drop
+        member, word = (None, key[1]) if relation.is_mapping else (key[other], None)
+        events.append(_Event(key[2], verb, name, was.get(key), began.get(key), member, word))
+    return events
+
+
+def _window(
+    catalog: Catalog, relation: Relation, where: tuple[str, str, str], request: HistoryRequest
+) -> Plan[list[Row]]:
+    """The newest entries of an entity by revision or until: `limit` of them, and all of the same revision."""
+    table, end, by = where
+    upto = _ALWAYS if request.before is None else request.before
+    of_past = table != relation.table
+    condition = f"{quoted(end)} = ? AND {quoted(by)} < ?"
+    sql = f"SELECT {by} FROM {quoted(table)} WHERE {condition} ORDER BY {by} DESC LIMIT 1 OFFSET {int(request.limit)}"
+    rows = yield Fetch(marked(catalog.dialect, sql), (request.id, upto))
+    least = rows[0][0] if rows else 0
+    columns = [*relation.columns, *(["until"] if of_past else [])]
+    storage = (*relation.storage, *([Storage.INTEGER] if of_past else []))
+    sql = f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(table)} WHERE {condition} AND {quoted(by)} >= ?"
+    found: list[Row] = yield Fetch(marked(catalog.dialect, sql), (request.id, upto, least), storage)
     return found

@@ -17,7 +17,7 @@ from .plans import DeleteKeys, Fetch, InsertColumns, Plan, UpdateColumns
 from .sqltext import marked, quoted
 from .tables import LINK_COLUMNS, LINK_STORAGE, MAPPING_COLUMNS
 
-__all__ = ["Relation", "drop_keys", "link", "relation_of", "relations_of", "set_keys", "unlink"]
+__all__ = ["Relation", "drop_keys", "entries_of", "link", "relation_of", "relations_of", "set_keys", "unlink"]
 
 Pair = tuple[Any, Any]
 
@@ -83,7 +83,7 @@ def link(segment: Segment, block: Link) -> Plan[None]:
     wanted: dict[Pair, Any] = dict(zip(_pairs(relation, block), notes, strict=True))
     if not wanted:
         return
-    there = yield from _entries(segment.catalog, relation, list(wanted))
+    there = yield from entries_of(segment.catalog, relation, list(wanted))
     added = {pair: note for pair, note in wanted.items() if pair not in there}
     changed = {pair: note for pair, note in wanted.items() if block.notes and pair in there and there[pair][0] != note}
     yield from _write(segment, relation, added, changed)
@@ -110,7 +110,7 @@ def unlink(segment: Segment, block: Unlink) -> Plan[None]:
     pairs = list(dict.fromkeys(_pairs(relation, block)))
     if not pairs:
         return
-    there = yield from _entries(segment.catalog, relation, pairs)
+    there = yield from entries_of(segment.catalog, relation, pairs)
     yield from remove_entries(segment, relation, {pair: there[pair] for pair in pairs if pair in there})
 
 
@@ -137,7 +137,7 @@ def set_keys(segment: Segment, block: SetKeys) -> Plan[None]:
     wanted: dict[Pair, Any] = dict(zip(zip(block.ids, block.keys, strict=True), block.values, strict=True))
     if not wanted:
         return
-    there = yield from _entries(segment.catalog, relation, list(wanted))
+    there = yield from entries_of(segment.catalog, relation, list(wanted))
     added = {pair: value for pair, value in wanted.items() if pair not in there}
     changed = {pair: value for pair, value in wanted.items() if pair in there and there[pair][0] != value}
     yield from _write(segment, relation, added, changed)
@@ -164,7 +164,7 @@ def drop_keys(segment: Segment, block: DropKeys) -> Plan[None]:
     pairs = list(dict.fromkeys(zip(block.ids, block.keys, strict=True)))
     if not pairs:
         return
-    there = yield from _entries(segment.catalog, relation, pairs)
+    there = yield from entries_of(segment.catalog, relation, pairs)
     yield from remove_entries(segment, relation, {pair: there[pair] for pair in pairs if pair in there})
 
 
@@ -194,7 +194,7 @@ _ENTRIES = {
 }
 
 
-def _entries(catalog: Catalog, relation: Relation, pairs: list[Pair]) -> Plan[dict[Pair, tuple[Any, int]]]:
+def entries_of(catalog: Catalog, relation: Relation, pairs: list[Pair]) -> Plan[dict[Pair, tuple[Any, int]]]:
     """What is there of `pairs`: (note or value, revision) by pair."""
     template = _ENTRIES[catalog.dialect, relation.is_mapping]
     sql = marked(catalog.dialect, template.format(table=quoted(relation.table)))
