@@ -26,7 +26,7 @@ except ImportError as error:
 from .postgres_address import parse_address
 from .postgres_errors import translated
 from .postgres_pool import Link, Pool
-from .postgres_statements import execute, stream_rows
+from .postgres_statements import execute, raw_rows, stream_rows
 
 __all__ = ["PostgresDriver"]
 
@@ -279,7 +279,7 @@ class _Transaction:
                 continue
             while cursor.nextset():
                 pass
-            self.rows = cursor.fetchall() if first is not None else []
+            self.rows = raw_rows(cursor, ()) if first is not None else []
             return self
 
     def execute(self, statement: Statement) -> Any:

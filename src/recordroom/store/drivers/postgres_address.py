@@ -37,6 +37,9 @@ def parse_address(url: str) -> Address:
     items = query.split("&") if query else []
     schemas = [unquote(item.partition("=")[2]) for item in items if _key(item) == "schema"]
     others = [item for item in items if _key(item) != "schema"]
+    # A ? in a password that is not encoded makes the rest of the URL look like parameters.
+    if "@" in query:
+        raise _unreadable()
     parameters = _parameters(f"{base}?{'&'.join(others)}" if others else base)
     shown = [item for item in items if _key(item) not in _SECRETS]
     where = _without_password(base) + (f"?{'&'.join(shown)}" if shown else "")
@@ -55,6 +58,10 @@ def _schema_name(given: list[str]) -> str:
     return name
 
 
+def _unreadable() -> InvalidValue:
+    return InvalidValue(type="room", attribute="where", value="postgresql://…", expected=_EXPECTED)
+
+
 def _parameters(conninfo: str) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
     wrong = True
@@ -67,7 +74,7 @@ def _parameters(conninfo: str) -> dict[str, Any]:
         wrong = any("@" in str(parameters.get(key, "")) for key in ("host", "port", "dbname"))
         wrong = wrong or not re.fullmatch(r"[0-9,]*", str(parameters.get("port", "")))
     if wrong:
-        raise InvalidValue(type="room", attribute="where", value="postgresql://…", expected=_EXPECTED)
+        raise _unreadable()
     parameters.setdefault("connect_timeout", _CONNECT_SECONDS)
     parameters.setdefault("fallback_application_name", "recordroom")
     return parameters

@@ -45,7 +45,7 @@ def translated(error: psycopg.Error, where: str) -> Exception:
         named = RoomReadOnly(path=where)
     elif state == "3D000":
         named = RoomNotFound(path=where)
-    elif state in _TOO_COMPLEX:
+    elif state in _TOO_COMPLEX or (state == "42601" and "memory exhausted" in _first_line(error)):
         named = QueryTooComplex(f"The query is too complex for the database: {_first_line(error)}.", limit=None)
     elif state in _DAMAGED:
         named = RoomDamaged(path=where, reason=_first_line(error))

@@ -19,7 +19,7 @@ from ..plans import DeleteKeys, Fetch, FetchKeys, InsertColumns, Row, Run, State
 from ..sqltext import quoted
 from .postgres_values import ARRAY_TYPES, COLUMN_TYPES, bound, converter, pack
 
-__all__ = ["Connection", "execute", "stream_rows"]
+__all__ = ["Connection", "execute", "raw_rows", "stream_rows"]
 
 Connection = psycopg.Connection[Row]
 _Cursor = psycopg.Cursor[Row]
@@ -38,11 +38,12 @@ def stream_rows(connection: Connection, statement: Fetch, size: int) -> Iterator
     connection.execute(declare.encode(), bound(statement.parameters), prepare=False)
     cursor = connection.cursor(binary=bool(statement.storage))
     fetch = f"FETCH FORWARD {size:d} FROM rr_stream".encode()
-    while rows := _raw_rows(cursor.execute(fetch, prepare=False), statement.storage):
+    while rows := raw_rows(cursor.execute(fetch, prepare=False), statement.storage):
         yield rows
 
 
-def _raw_rows(cursor: _Cursor, storage: tuple[Storage, ...]) -> list[Row]:
+def raw_rows(cursor: _Cursor, storage: tuple[Storage, ...]) -> list[Row]:
+    """What a cursor has fetched, as raw scalars."""
     rows = cursor.fetchall()
     result = cursor.pgresult
     if not rows or result is None:
@@ -56,7 +57,7 @@ def _run_fetch(connection: Connection, statement: Fetch, prepare: bool | None) -
     # The best plan for a list depends on how long it is.
     prepare = False if list in map(type, statement.parameters) else prepare
     cursor.execute(statement.sql.encode(), bound(statement.parameters), prepare=prepare)
-    return _raw_rows(cursor, statement.storage)
+    return raw_rows(cursor, statement.storage)
 
 
 def _run_run(connection: Connection, statement: Run, prepare: bool | None) -> int:
@@ -115,10 +116,10 @@ def _run_fetch_keys(connection: Connection, statement: FetchKeys, prepare: bool 
     sql = _fetch_keys_sql(statement.table, statement.key, statement.columns, ARRAY_TYPES[statement.storage[0]], many)
     cursor = connection.cursor(binary=True)
     if not many:
-        return _raw_rows(cursor.execute(sql, keys, prepare=prepare), statement.storage[1:]) if keys else []
+        return raw_rows(cursor.execute(sql, keys, prepare=prepare), statement.storage[1:]) if keys else []
     found: list[Row] = []
     for parameters in _packed_chunks([keys], statement.storage[:1]):
-        found += _raw_rows(cursor.execute(sql, parameters, prepare=False), statement.storage[1:])
+        found += raw_rows(cursor.execute(sql, parameters, prepare=False), statement.storage[1:])
     return found
 
 
