@@ -65,7 +65,10 @@ def find_record(session: Session, type_name: str, which: str) -> Any:
     except ValueError:
         identity = None
     if identity is not None:
-        return session.get(type_name, identity)
+        entity = session.get(type_name, identity)
+        if entity is None:
+            raise NotFound(type=type_name, entity=identity)
+        return entity
     names = [parts[0] for _, parts in schema.unique_sets(type_name) if len(parts) == 1]
     for name in dict.fromkeys([*names, schema.display(type_name)]):
         attribute = schema.attribute(type_name, name)
@@ -138,7 +141,12 @@ def search(
         found = list(session.search(text, types=tuple(type_ or ()), limit=limit + 1))
         hits, more = found[:limit], len(found) > limit
         lines = [
-            {"type": each.type, "id": show_id(as_id(each.id)), "rank": each.rank, "snippets": each.snippets}
+            {
+                "type": type(each.entity).__name__,
+                "id": each.entity["id"],
+                "rank": each.rank,
+                "snippets": dict(each.snippets),
+            }
             for each in hits
         ]
     if json:

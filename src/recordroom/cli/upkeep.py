@@ -111,7 +111,7 @@ def databases(*words: Words, room: Room = None, json: Json = False) -> None:
     """
     where, _ = placed(words, room, ())
     with open_session(where, "main") as session:
-        found = session.databases()
+        found = list(session.databases.values())
     if json:
         print_json([msgspec.to_builtins(each) for each in found])
     else:

@@ -14,7 +14,9 @@ from recordroom.query.syntax import Path
 TEXT = {"kind": "text"}
 SCHEMA = Schema(
     [
-        EntityType(name="Airline", attributes=(Attribute(name="code", unique=True, **TEXT), Attribute(name="name", **TEXT))),
+        EntityType(
+            name="Airline", attributes=(Attribute(name="code", unique=True, **TEXT), Attribute(name="name", **TEXT))
+        ),
         EntityType(
             name="Hub",
             attributes=(Attribute(name="faa", unique=True, **TEXT), Attribute(name="icao", unique=True, **TEXT)),
@@ -43,13 +45,20 @@ def test_columns_go_to_the_attributes_of_their_names() -> None:
     made = plan("number_of", "carrier")
 
     assert [(column, attribute.name) for column, attribute in made.scalars] == [("number_of", "number_of")]
-    assert [(attribute.name, lookup) for attribute, lookup in made.lookups] == [("carrier", Lookup(columns=("carrier",)))]
+    assert [(attribute.name, lookup) for attribute, lookup in made.lookups] == [
+        ("carrier", Lookup(columns=("carrier",)))
+    ]
     assert made.attributes == ["number_of", "carrier"]
     assert made.key == ()
 
 
 def test_a_mapping_renames_columns() -> None:
-    made = plan("no", "airline", mapping={"no": "number_of", "airline": "carrier"}, references={"carrier": Lookup(key=("code",))})
+    made = plan(
+        "no",
+        "airline",
+        mapping={"no": "number_of", "airline": "carrier"},
+        references={"carrier": Lookup(key=("code",))},
+    )
 
     assert made.column_of("number_of") == "no"
     assert made.column_of("carrier") == "airline"

@@ -246,7 +246,7 @@ class _Import:
             self._count_unresolved(finder, texts)
             return
         for position, text in zip(sound, texts, strict=True):
-            parcel.blame(position, columns_text, f"a {finder.attribute.target} that is there", text)
+            parcel.blame(position, columns_text, f"an existing {finder.attribute.target}", text)
 
     def _count_unresolved(self, finder: Finder, texts: Sequence[str]) -> None:
         name = finder.attribute.name
@@ -348,7 +348,7 @@ class _Import:
     def _late(self, rows: Sequence[_Waiting], finder: Finder, texts: Mapping[int, str]) -> None:
         """Rows that are in the room already without a reference that names nothing: told, and counted as unresolved."""
         column = ", ".join(finder.lookup.columns)
-        expected = f"a {finder.attribute.target} that is there"
+        expected = f"an existing {finder.attribute.target}"
         problems = [
             Problem(line=rows[at].line, column=column, value=text, expected=expected) for at, text in texts.items()
         ]

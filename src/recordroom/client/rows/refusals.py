@@ -57,7 +57,7 @@ def _expected(code: str, message: str, facts: Mapping[str, Any], plan: Plan) -> 
     if code == MissingValue.code:
         return f"a value, which {facts.get('type', plan.type)}.{facts.get('attribute')} requires"
     if code == InvalidReference.code:
-        return f"the id of a {facts.get('target', 'n entity')}"
+        return f"an existing {facts.get('target', 'entity')}"
     if code == InvalidValue.code and "expected" in facts:
         return str(facts["expected"])
     return message

@@ -23,7 +23,7 @@ from ...query.request import Page
 from ..frames import Output, array_of, load, schema_of
 from .files import TextOptions
 
-__all__ = ["Writer", "open_writer"]
+__all__ = ["Writer", "open_writer", "shown_columns"]
 
 
 class Writer(Protocol):
@@ -108,6 +108,15 @@ def _shown(raws: Sequence[Any], show: Callable[[Any], Any] | None, missing: Any)
     known = {raw: show(raw) for raw in set(raws) if raw is not None}
     known[None] = missing
     return [known[raw] for raw in raws]
+
+
+def shown_columns(outputs: Sequence[Output], page: Page) -> list[Sequence[Any]]:
+    """The columns of a page as people read them: texts, numbers and booleans; None where missing."""
+    shown = []
+    for output in outputs:
+        boolean = KINDS[output.attribute.kind].storage is Storage.BOOLEAN and not output.attribute.multi
+        shown.append(_shown(output.of(page), None if boolean else _text_of(output.attribute), None))
+    return shown
 
 
 class CsvWriter:
