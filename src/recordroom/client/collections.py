@@ -1,0 +1,238 @@
+"""What entities show for relations to many: `Collection`, `Links` and `Mapping`.
+
+A collection (the other side of a reference) and links are like lists and sets of entities in a stable order; a
+mapping is a dict of values. What they hold is loaded when it is first needed, for all siblings of the owner at
+once. Changes are recorded as additions and removals and show on both sides of a relation at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any, overload
+
+from ..errors import InvalidValue
+from ..model.ids import show_id
+from ..model.schema import Attribute
+from .entity import Entity
+from .symbols import NOT_SET
+from .work import GONE
+
+if TYPE_CHECKING:
+    from .relations import Relations
+
+__all__ = ["Collection", "Links", "Mapping", "Relation"]
+
+
+class Relation:
+    """One relation to many of one owner. `loaded` is what the room said, or None."""
+
+    __slots__ = ("_attribute", "_count", "_loaded", "_owner", "_relations")
+
+    def __init__(self, relations: Relations, owner: Entity, attribute: Attribute) -> None:
+        self._relations = relations
+        self._owner = owner
+        self._attribute = attribute
+        self._loaded: dict[Any, Any] | None = {} if owner._page.new else None
+        self._count: tuple[int, int] | None = None  # members in the room, and at which settled change
+
+    def _wrong(self, value: Any, expected: str) -> InvalidValue:
+        return InvalidValue(
+            type=self._owner._type,
+            attribute=self._attribute.name,
+            entity=show_id(self._owner._id),
+            value=value,
+            expected=expected,
+        )
+
+    def __repr__(self) -> str:
+        known = "not loaded" if self._loaded is None else f"{len(self._relations.peek(self))} members"
+        return f"<{self._attribute.kind} {self._owner._type}.{self._attribute.name}: {known}>"
+
+
+class _Members(Relation, Sequence[Entity]):
+    """What collections and links share: reading, and changing by whole lists."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __iter__(self) -> Iterator[Entity]:
+        return iter(self._relations.members(self))
+
+    def __len__(self) -> int:
+        return self._relations.count(self)
+
+    @overload
+    def __getitem__(self, index: int) -> Entity: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Entity]: ...
+    def __getitem__(self, index: int | slice) -> Entity | list[Entity]:
+        return self._relations.members(self)[index]
+
+    def __eq__(self, other: object) -> bool:
+        """True for the same entities, in any order."""
+        if isinstance(other, str | bytes) or not isinstance(other, Sequence | AbstractSet):
+            return NotImplemented
+        return set(self) == set(other) and len(set(other)) == len(other)
+
+    def __bool__(self) -> bool:
+        return len(self) > 0
+
+    def append(self, member: Entity) -> None:
+        """Add one that is not there yet; InvalidValue if it is known to be."""
+        member = self._checked(member)
+        if self._known(member):
+            raise self._wrong(member, "an entity that is not there already")
+        self.add(member)
+
+    def extend(self, members: Iterable[Entity]) -> None:
+        """Add several that are not there yet."""
+        for member in members:
+            self.append(member)
+
+    def update(self, members: Iterable[Entity]) -> None:
+        """Add several; those that are there already stay as they are."""
+        for member in members:
+            self.add(member)
+
+    def clear(self) -> None:
+        """Take all out."""
+        for member in self._relations.members(self):
+            self.discard(member)
+
+    def remove(self, member: Entity) -> None:
+        """Take one out; InvalidValue if it is not there."""
+        if member not in self:
+            raise self._wrong(member, "one of its members")
+        self.discard(member)
+
+    def assign(self, members: Iterable[Entity]) -> None:
+        """Make these the members: adds and removes what differs."""
+        wanted = dict.fromkeys(members)
+        for member in self._relations.members(self):
+            if member not in wanted:
+                self.discard(member)
+        for member in wanted:
+            self.add(member)
+
+    def add(self, member: Entity) -> None:
+        """Add one; nothing happens if it is there."""
+        raise NotImplementedError
+
+    def discard(self, member: Entity) -> None:
+        """Take one out, if it is there."""
+        raise NotImplementedError
+
+    def _known(self, member: Entity) -> bool:
+        raise NotImplementedError
+
+    def _checked(self, member: Any) -> Entity:
+        return self._relations.entity_of(self._owner, self._attribute, member)
+
+
+class Collection(_Members):
+    """The entities that refer to the owner: the other side of a reference.
+
+    Adding an entity sets its reference, removing one sets it to None.
+    """
+
+    __slots__ = ()
+
+    def __contains__(self, member: object) -> bool:
+        if not isinstance(member, Entity):
+            return False
+        raw = self._relations.refers(member, self._attribute.inverse)
+        if raw is NOT_SET:
+            return member in self._relations.members(self)
+        return bool(raw == self._owner._id) and not self._relations.is_gone(member)
+
+    def add(self, member: Entity) -> None:
+        """Make an entity refer to the owner."""
+        self._checked(member)[self._attribute.inverse] = self._owner
+
+    def discard(self, member: Entity) -> None:
+        """Make an entity refer to nothing, if it refers to the owner."""
+        if member in self:
+            member[self._attribute.inverse] = None
+
+    def _known(self, member: Entity) -> bool:
+        return bool(self._relations.refers(member, self._attribute.inverse) == self._owner._id)
+
+
+class Links(_Members):
+    """Entities linked with the owner, each perhaps with a note."""
+
+    __slots__ = ()
+
+    def __contains__(self, member: object) -> bool:
+        if not isinstance(member, Entity):
+            return False
+        change = self._relations.change_of(self, member)
+        if change is not NOT_SET:
+            return change is not GONE and not self._relations.is_gone(member)
+        return member in self._relations.links(self)
+
+    def add(self, member: Entity) -> None:
+        """Link an entity; one that is linked already keeps its note."""
+        member = self._checked(member)
+        if not self._known(member) and not (self._attribute.notes and member in self):
+            self._relations.put_link(self, member, None)
+
+    def link(self, member: Entity, note: str | None = None) -> None:
+        """Link an entity with a note, or give the link that is there this note."""
+        member = self._checked(member)
+        self._relations.put_link(self, member, self._relations.checked_note(self, note))
+
+    def note(self, member: Entity) -> str | None:
+        """The note of the link with an entity; InvalidValue if they are not linked."""
+        found = self._relations.links(self)
+        if member not in found:
+            raise self._wrong(member, "one of its members")
+        note: str | None = found[member]
+        return note
+
+    def discard(self, member: Entity) -> None:
+        """Take the link with an entity away, if there is one."""
+        self._relations.put_link(self, self._checked(member), GONE)
+
+    def _known(self, member: Entity) -> bool:
+        change = self._relations.change_of(self, member)
+        if change is not NOT_SET:
+            return change is not GONE
+        return self._loaded is not None and member in self._loaded
+
+
+class Mapping(Relation, MutableMapping[str, Any]):
+    """Values by key, such as metadata. A dict in all but its methods' cost: it is loaded on first use."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getitem__(self, key: str) -> Any:
+        raw = self._relations.values(self)[key]
+        return self._relations.shown_value(self._attribute, raw)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._relations.put_key(self, *self._relations.checked_entry(self._owner._facts, self._attribute, key, value))
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self._relations.values(self):
+            raise KeyError(key)
+        self._relations.put_key(self, key, GONE)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._relations.values(self))
+
+    def __len__(self) -> int:
+        return len(self._relations.values(self))
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._relations.values(self)
+
+    def assign(self, values: Any) -> None:
+        """Make these the entries: sets and drops what differs."""
+        wanted = dict(values)
+        for key in list(self):
+            if key not in wanted:
+                del self[key]
+        self.update(wanted)

@@ -1,0 +1,506 @@
+"""Session: one conversation with one database of a room, as one actor.
+
+A session records changes and sends them with `commit()` in one transaction; entities that it has met are one object
+each, and load what is touched for whole pages at once. Its verbs are short; its parts hold the state. A session is
+safe to use from several threads. Making one opens nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from pathlib import Path as FilePath
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
+
+from ..errors import InvalidQuery, InvalidValue, SessionClosed, UnknownAttribute, UnknownType
+from ..model.ids import show_id
+from ..model.schema import Attribute, Schema
+from ..query.syntax import Query
+from . import bulk, encoding, ensuring, past
+from .committing import Committed, Committer, OnConflict, OnError, event
+from .databases import Databases
+from .editing import Editor, entities_in, type_name
+from .entity import Entity
+from .facts import TypeFacts
+from .history import ChangeRecord, Recorded, history, recorded
+from .identity import Identity
+from .loading import Loader
+from .meter import Metered
+from .relations import Relations
+from .results import QueryResult, Shape, shape_of
+from .searching import SearchHit, search
+from .transport import Transport
+from .types import Types
+from .work import Work
+
+if TYPE_CHECKING:
+    from ..model.schema_diff import SchemaPlan
+    from ..model.schema_file import SchemaDocument
+
+__all__ = ["Session"]
+
+State = Literal["created", "modified", "deleted", "clean"]
+
+_NOTHING: Mapping[int, bool] = MappingProxyType({})
+# Session → switched on; kept by context, so that neither threads nor tasks see each other's settings.
+_populating: ContextVar[Mapping[int, bool]] = ContextVar("recordroom_populating", default=_NOTHING)
+_recording: ContextVar[Mapping[int, bool]] = ContextVar("recordroom_recording", default=_NOTHING)
+
+_MOST_SHAPES = 512
+
+
+class Session:
+    """A conversation with one database of a room. `recordroom.connect` makes one.
+
+    Used with `with`, it is closed at the end of the block; what was not committed is discarded then, as by `rollback`.
+    `auto_populate` says whether touching what is not loaded loads it, here and in every thread.
+    """
+
+    def __init__(
+        self, transport: Transport, *, database: str = "main", page_size: int = 1000, at: int | None = None
+    ) -> None:
+        self._meter = transport if isinstance(transport, Metered) else Metered(transport)
+        self.transport = cast(Transport, self._meter)
+        self.database = database
+        self.page_size = page_size
+        self.auto_populate = True
+        self._at = at
+        self._is_closed = False
+        self._lock = threading.RLock()
+        self._shapes: dict[Query, Shape] = {}
+        self._work = Work()
+        self._editor = Editor(self)
+        self._loader = Loader(self)
+        self._relations = Relations(self)
+        self._committer = Committer(self)
+        self._known: Identity | None = None
+
+    def __repr__(self) -> str:
+        state = " (closed)" if self._is_closed else f" at revision {self._at}" if self._at is not None else ""
+        return f"<Session {self.transport.where} {self.database}{state}>"
+
+    # --- create, find, change --------------------------------------------------------------------
+
+    def create(self, type: str | type[Entity], data: Mapping[str, Any] | None = None) -> Entity:
+        """A new entity of a type, local until `commit()`. InvalidValue, UnknownAttribute … for what is wrong."""
+        return self._editor.create(type, data)
+
+    def create_many(self, type: str | type[Entity], data: Any) -> bulk.NewEntities:
+        """Many new entities from columns (`{"name": [...], …}`), a frame or a list of mappings, in the order of the rows.
+
+        Faster than `create` for each: objects are made only for those that you touch.
+        """
+        return bulk.create_many(self, type_name(type), data)
+
+    def ensure(self, type: str | type[Entity], data: Mapping[str, Any], keys: Iterable[str] | None = None) -> Entity:
+        """The entity with these values, created if there is none, updated if it differs in what is not a key.
+
+        `keys` names the attributes that find it; all scalars and references of `data` otherwise. Nothing is
+        committed. MultipleResults where several fit.
+        """
+        return ensuring.ensure(self, type_name(type), data, None if keys is None else tuple(keys))
+
+    def get(self, type: str | type[Entity], key: Any) -> Entity | None:
+        """The entity with an id, or with the values of a mapping; None if there is none.
+
+        An entity that the session has loaded is not asked for again.
+        """
+        if isinstance(key, Mapping):
+            return ensuring.find(self, type_name(type), key)
+        return self.get_many(type, [key])[0]
+
+    def get_many(self, type: str | type[Entity], ids: Iterable[Any]) -> list[Entity | None]:
+        """The entities with these ids, in their order; None for those that there are not. One request per page."""
+        return self._loader.get_many(self._facts(type_name(type)), ids)
+
+    def query(self, question: Any, **parameters: Any) -> QueryResult:
+        """A lazy result: of a text such as `"Task where bid > 5"`, a type, or a query tree.
+
+        Keyword arguments are values for `$name` in the text. Only committed changes are seen; entities that come
+        keep their local edits.
+        """
+        from ..query.expressions import value_of
+
+        self._check_open()
+        given = {name: _parameter(value, value_of) for name, value in parameters.items()}
+        return QueryResult(self, _query_of(question), given)
+
+    def populate(self, entities: Entity | Iterable[Entity], paths: str | Iterable[str]) -> None:
+        """Load paths such as `"name, project.name, assignees.email"` of entities, in one request per type and page.
+
+        Local values stay, and new entities have nothing to load.
+        """
+        self._check_open()
+        names = paths.split(",") if isinstance(paths, str) else paths
+        self._loader.populate(entities_in(entities), [name.strip() for name in names if name.strip()])
+
+    def merge(self, value: Any) -> Any:
+        """This session's entities for entities of other sessions, with what the room said of them there.
+
+        Lists and mappings are merged through. Local edits are not taken over.
+        """
+        self._check_open()
+        return encoding.merge(self, value)
+
+    def delete(self, entities: Entity | Iterable[Entity]) -> None:
+        """Record that entities go. Deleting twice is deleting once."""
+        for entity in entities_in(entities):
+            self._own(entity)
+            self._editor.delete(entity)
+
+    # --- commit ----------------------------------------------------------------------------------
+
+    def commit(
+        self, notes: str | None = None, *, on_conflict: OnConflict = "merge", on_error: OnError = "stop"
+    ) -> Committed:
+        """Send everything recorded, all of it or nothing, once; its revision and time.
+
+        What others changed meanwhile is merged where it is another attribute; else `Conflict` is raised
+        ("merge"), any change by others raises it ("fail"), or yours win ("mine"). A function gets each `Clash` and gives
+        the value to keep. With on_error="continue" entities at fault are left out and named in `refused`.
+        """
+        return self._committer.commit(notes, on_conflict, on_error)
+
+    def rollback(self) -> None:
+        """Forget everything that is not committed. Entities that were created are no longer part of the session."""
+        self._check_open()
+        self._committer.rollback()
+
+    def reset(self) -> None:
+        """Forget everything: what is not committed, and every entity. Do not use entities from before any more."""
+        self.rollback()
+        with self._lock:
+            self._identity.clear()
+            self._editor.learn()
+        self._learn_schema()
+
+    def refresh(self, entities: Entity | Iterable[Entity]) -> None:
+        """Load entities again. Local edits stay, and count as based on what was loaded now.
+
+        Entities that are gone are in state "deleted" afterwards.
+        """
+        self._check_open()
+        self._loader.refresh(entities_in(entities))
+
+    def publish(self, topic: str, data: Any = None, *, target: str = "") -> None:
+        """Record an event of your own; it goes out with the commit, in order with its changes."""
+        self._editor.allow()
+        if not topic:
+            raise InvalidValue(type="Publish", attribute="topic", value=topic, expected="a topic")
+        with self._lock:
+            self._work.now.published.append(event(topic, data, target))
+
+    # --- what is recorded ------------------------------------------------------------------------
+
+    @property
+    def created(self) -> list[Entity]:
+        """New entities that are not committed, in order."""
+        with self._lock:
+            return [
+                self._identity.at(page, row)
+                for batch in self._work.batches()
+                for page in batch.new
+                for row in range(len(page.ids))
+                if row not in page.gone
+            ]
+
+    @property
+    def modified(self) -> list[Entity]:
+        """Entities with changes that are not committed: edits, links and entries of mappings."""
+        with self._lock:
+            found: dict[Entity, None] = {}
+            for batch in self._work.batches():
+                found.update((entity, None) for entity in batch.modified if entity._edits)
+                for pairs in batch.links.values():
+                    found.update(dict.fromkeys(pairs.forward))
+                for entries in batch.keys.values():
+                    found.update((owner, None) for owner, values in entries.items() if values)
+            return [entity for entity in found if not entity._page.new and not self._work.is_deleted(entity)]
+
+    @property
+    def deleted(self) -> list[Entity]:
+        """Entities whose deletion is not committed."""
+        with self._lock:
+            return list(dict.fromkeys(entity for batch in self._work.batches() for entity in batch.deleted))
+
+    @property
+    def operations(self) -> list[Recorded]:
+        """The changes that `commit()` would send, as readable records."""
+        with self._lock:
+            return list(recorded(self, self._work.now))
+
+    def state(self, entity: Entity) -> State:
+        """Whether an entity is created, modified or deleted and not committed, or clean."""
+        self._own(entity)
+        with self._lock:
+            if self._work.is_deleted(entity):
+                return "deleted"
+            if entity._page.new:
+                return "created"
+            return "modified" if self._work.is_modified(entity) else "clean"
+
+    @contextlib.contextmanager
+    def recording(self, on: bool) -> Iterator[None]:
+        """Switch recording on or off for a block: what is set meanwhile shows here and is never sent."""
+        with _switched(_recording, id(self), on):
+            yield
+
+    @contextlib.contextmanager
+    def auto_populating(self, on: bool) -> Iterator[None]:
+        """Switch loading on touch on or off for a block; where it is off, what is not loaded shows as NOT_SET."""
+        with _switched(_populating, id(self), on):
+            yield
+
+    def _records(self) -> bool:
+        switched = _recording.get()
+        return not switched or switched.get(id(self), True)
+
+    def _populates(self) -> bool:
+        return _populating.get().get(id(self), self.auto_populate)
+
+    # --- schema ----------------------------------------------------------------------------------
+
+    @property
+    def schema(self) -> Schema:
+        """The entity types of the database."""
+        return self._identity.schema
+
+    @property
+    def types(self) -> Types:
+        """The classes of entity types by name, for expressions (`Task.bid > 5`) and `isinstance`."""
+        return Types(self)
+
+    def plan_schema(self, source: str | FilePath | SchemaDocument, *, allow_drop: bool = False) -> SchemaPlan:
+        """What `apply_schema` would do. `source` is TOML text, the path of a TOML file, or a document."""
+        from ..model.schema_diff import diff
+
+        self._learn_schema()
+        return diff(self.schema, _document(source), allow_drop=allow_drop)
+
+    def apply_schema(
+        self, source: str | FilePath | SchemaDocument, *, allow_drop: bool = False, notes: str | None = None
+    ) -> SchemaPlan:
+        """Make the database's types those of a document, in one commit; what was done. Again does nothing.
+
+        What the document lacks stays, unless `allow_drop`. SchemaChangeRefused where existing entities contradict.
+        """
+        self._editor.allow()
+        plan = self.plan_schema(source, allow_drop=allow_drop)
+        if not plan.empty:
+            self._committer.send_operations(plan.operations, notes)
+            self._learn_schema()
+        return plan
+
+    @property
+    def databases(self) -> Databases:
+        """The databases of the room by key; `create` and `drop` change them."""
+        return Databases(self.transport)
+
+    # --- the past --------------------------------------------------------------------------------
+
+    def history(self, entity: Entity, attribute: str | None = None, *, limit: int = 1000) -> list[ChangeRecord]:
+        """Who changed what of an entity and when, newest first; of one attribute where it is named."""
+        self._own(entity)
+        return history(self, entity, attribute, limit)
+
+    def at(self, moment: int | dt.datetime | Committed) -> Session:
+        """A session that reads the past as it was at a revision, a commit or a moment, and refuses changes.
+
+        PastPruned where that is no longer kept.
+        """
+        self._check_open()
+        return past.session_at(self, moment)
+
+    def revert(self, commit: int | str | Committed, *, notes: str | None = None) -> Committed:
+        """Undo a commit, given by its revision, its id or what `commit()` gave, with a commit of its own.
+
+        Conflict where others have changed the same attributes since.
+        """
+        self._check_open()
+        return self._committer.revert(past.revision_of(self, commit), notes)
+
+    def search(
+        self, text: str, types: str | Iterable[str] = (), *, limit: int = 50, offset: int = 0
+    ) -> list[SearchHit]:
+        """Entities whose texts hold every word of `text` (`word*` for beginnings), best first."""
+        return search(self, text, types, limit, offset)
+
+    # --- JSON ------------------------------------------------------------------------------------
+
+    def reference(self, entity: Entity) -> dict[str, str]:
+        """What identifies an entity in JSON: its type and its id."""
+        return encoding.reference(entity)
+
+    def encode(self, data: Any, strategy: encoding.Strategy = "set_only") -> str:
+        """JSON text of entities, or of lists and dicts with entities in them.
+
+        "all" loads every attribute, "set_only" takes what is loaded or set, "modified_only" local edits,
+        "persisted_only" what the room said.
+        """
+        self._check_open()
+        return encoding.encode(self, data, strategy)
+
+    def decode(self, text: str) -> Any:
+        """What `encode` made, with entities of this session."""
+        self._check_open()
+        return encoding.decode(self, text)
+
+    # --- end -------------------------------------------------------------------------------------
+
+    @property
+    def round_trips(self) -> int:
+        """How many calls this session has made to its room."""
+        return self._meter.calls.total()
+
+    @property
+    def statistics(self) -> dict[str, int]:
+        """The calls of this session to its room, by name: query, members, commit …"""
+        return dict(self._meter.calls)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._is_closed
+
+    def close(self) -> None:
+        """Discard what is not committed and let go of the room. Again does nothing; other verbs raise SessionClosed."""
+        if self._is_closed:
+            return
+        if self._known is not None:
+            self._committer.rollback()
+        self._is_closed = True
+        if self._at is None:
+            self.transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- for the parts ---------------------------------------------------------------------------
+
+    @property
+    def _identity(self) -> Identity:
+        known = self._known
+        return self._meet_room() if known is None else known
+
+    def _meet_room(self) -> Identity:
+        """Ask for the schema, which everything else needs; the first use of a session does."""
+        self._check_open()
+        with self._lock:
+            if self._known is None:
+                self._known = Identity(self, self.transport.schema(self.database))
+            return self._known
+
+    def _learn_schema(self) -> bool:
+        """Ask for the schema; whether it changed."""
+        known = self._identity.schema
+        schema = self.transport.schema(self.database, known.revision)
+        if schema is known or schema.hash == known.hash:
+            return False
+        with self._lock:
+            self._identity.learn(schema)
+            self._editor.learn()
+            self._shapes.clear()
+        return True
+
+    def _facts(self, name: str) -> TypeFacts:
+        """The facts of a type; a type that is not known may be new in the room."""
+        self._check_open()
+        try:
+            return self._identity.facts(name)
+        except UnknownType:
+            if not self._learn_schema():
+                raise
+            return self._identity.facts(name)
+
+    def _attribute(self, entity: Entity, name: str) -> Attribute:
+        return self._attribute_of(entity._facts, name)
+
+    def _attribute_of(self, facts: TypeFacts, name: str) -> Attribute:
+        """The attribute of a type; one that is not known may be new in the room."""
+        try:
+            return facts.attribute(name)
+        except UnknownAttribute:
+            if not isinstance(name, str) or not self._learn_schema():
+                raise
+            return self._identity.facts(facts.name).attribute(name)
+
+    def _shape(self, query: Query, parameters: Mapping[str, Any]) -> Shape:
+        """How a query is asked; found once for each query."""
+        try:
+            found = self._shapes.get(query)
+        except TypeError:
+            raise InvalidQuery(reason="a query tree holds plain literals only") from None
+        if found is None:
+            try:
+                found = shape_of(self, query, parameters)
+            except (UnknownType, UnknownAttribute):
+                if not self._learn_schema():
+                    raise
+                found = shape_of(self, query, parameters)
+            if len(self._shapes) >= _MOST_SHAPES:
+                self._shapes.clear()
+            self._shapes[query] = found
+        return found
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise SessionClosed
+
+    def _own(self, entity: Any) -> None:
+        self._check_open()
+        if not isinstance(entity, Entity):
+            raise InvalidValue(type="Session", attribute="entity", value=entity, expected="an entity")
+        if entity._session is not self:
+            raise InvalidValue(
+                f"{entity!r} belongs to another session; session.merge(entity) gives it here",
+                type=entity._type, attribute="id", value=show_id(entity._id), expected="an entity of this session",
+            )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _switched(variable: ContextVar[Mapping[int, bool]], key: int, on: bool) -> Iterator[None]:
+    token = variable.set({**variable.get(), key: on})
+    try:
+        yield
+    finally:
+        variable.reset(token)
+
+
+def _query_of(question: Any) -> Query:
+    if isinstance(question, str):
+        from ..query.grammar import parse
+
+        return parse(question)
+    tree = question if isinstance(question, Query) else getattr(question, "tree", None)
+    return tree if isinstance(tree, Query) else Query(type=type_name(question))
+
+
+def _parameter(value: Any, value_of: Callable[[Any], Any]) -> Any:
+    """A value for `$name` as the literal it stands for."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_parameter(each, value_of) for each in value]
+    if isinstance(value, Entity):
+        return value._id
+    return value_of(value).value
+
+
+def _document(source: str | FilePath | SchemaDocument) -> SchemaDocument:
+    from ..model.schema_file import load_text
+
+    if isinstance(source, str):
+        if "\n" not in source and source.endswith(".toml"):
+            source = FilePath(source)
+        else:
+            return load_text(source)
+    if isinstance(source, FilePath):
+        return load_text(source.read_text(encoding="utf-8"), where=str(source))
+    return source
