@@ -8,6 +8,7 @@ changes between having a column, links, a mapping and being computed is dropped 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 from msgspec.structs import replace
@@ -188,22 +189,15 @@ def _lines(old: Schema, target: Schema) -> Iterator[str]:
 
 def _operations(old: Schema, target: Schema) -> list[Operation]:
     """Operations from `old` to `target`, both valid and with names that mean the same."""
-    replaced = [
-        (name, now, attribute) for name, now, attribute in _pairs(old, target) if _shape(now) != _shape(attribute)
-    ]
-    done: list[Operation] = [*_freed(old, [(name, now.name) for name, now, _ in replaced])]
+    pairs = list(_pairs(old, target))
+    replaced = [(name, now.name) for name, now, attribute in pairs if _shape(now) != _shape(attribute)]
+    done: list[Operation] = [*_freed(old, replaced), *(DropAttribute(*each) for each in replaced)]
     schema = _after(old, done)
     pending: list[Operation] = [*_definitions(schema, target)]
-    pending += [DefineAttribute(name, attribute) for name, _, attribute in replaced]
-    pending += [
-        ChangeAttribute(name, attribute)
-        for name, now, attribute in _pairs(old, target)
-        if _shape(now) == _shape(attribute)
-    ]
+    pending += [ChangeAttribute(name, new) for name, now, new in pairs if _shape(now) == _shape(new)]
     pending += [
         ChangeType(_bare(each)) for name, each in target.items() if name in old and _bare(schema[name]) != _bare(each)
     ]
-    pending += [DropAttribute(name, now.name) for name, now, _ in replaced]
     pending += _drops(old, target)
     while pending:
         step = _next(schema, pending)
@@ -235,7 +229,7 @@ def _bare(entity_type: EntityType) -> EntityType:
 
 def _next(schema: Schema, pending: Sequence[Operation]) -> Operation | None:
     """The first of `pending` that gives a valid schema; else a step that makes way for one."""
-    for operation in (*pending, *_ways(schema, pending)):
+    for operation in chain(pending, _ways(schema, pending)):
         try:
             if not problems_together(evolve(schema, operation)):
                 return operation
@@ -251,7 +245,7 @@ def _ways(schema: Schema, pending: Iterable[Operation]) -> Iterator[Operation]:
             now = schema.attribute(operation.type, operation.attribute.name)
             if now.reverse and now.reverse != operation.attribute.reverse:
                 yield ChangeAttribute(operation.type, replace(now, reverse=""))
-        elif isinstance(operation, ChangeType):
+        elif isinstance(operation, ChangeType) and operation.definition.name in schema:
             now_type, wanted = schema[operation.definition.name], operation.definition
             both = tuple(each for each in now_type.unique if each in wanted.unique)
             if both != now_type.unique or now_type.display:
