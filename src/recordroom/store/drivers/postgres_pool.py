@@ -128,10 +128,8 @@ class Pool:
 
     def close(self) -> None:
         """Close what is idle now, and what is in use when it is given back."""
-        self._closed = True
-        if os.getpid() != self._process:
-            return
         with self._lock:
+            self._closed = True
             _close_links(self._idle, self._process)
 
     def close_idle(self) -> None:
