@@ -19,7 +19,17 @@ from ..model.words import terms
 from .fold import like_pattern
 from .resolved import ValueType
 
-__all__ = ["choices_where", "integer_bound", "natural_type", "read", "read_all", "read_like", "read_text", "read_words"]
+__all__ = [
+    "choices_where",
+    "integer_bound",
+    "natural_type",
+    "read",
+    "read_all",
+    "read_like",
+    "read_places",
+    "read_text",
+    "read_words",
+]
 
 _LONGEST_PATTERN = 10_000
 _TEXT = ValueType("text")
@@ -147,6 +157,13 @@ def _choices_where(type: ValueType, operator: str, given: Any) -> list[str]:
         ">=": slice(place, None),
     }
     return list(type.choices[slices[operator]])
+
+
+def read_places(given: Any) -> int:
+    """The second value of `round`."""
+    if type(given) is not int or not 0 <= given <= 15:
+        raise WrongValue("a whole number from 0 to 15 as the second value of round")
+    return given
 
 
 def read_like(given: Any) -> str:

@@ -409,16 +409,16 @@ class QueryResolver(ValueResolver):
 
     def _in(self, node: syntax.In, scope: Scope) -> Condition:
         def make(value: Value, binders: Binders) -> Condition:
-            condition = self._one_of(value, node.items, scope, binders)
+            condition = self._one_of(value, node, scope, binders)
             return Not(condition) if node.negated else condition
 
         return self._leaf(node.value, scope, make)
 
-    def _one_of(self, value: Value, items: tuple[syntax.Value, ...], scope: Scope, binders: Binders) -> Condition:
-        if not all(map(is_constant, items)):
-            return Or(tuple(self._item_test(value, each, scope, binders) for each in items))
-        given = self.given_list(items)
-        bound = self.constant(items, value.type, literals.read_all(value.type), given)
+    def _one_of(self, value: Value, node: syntax.In, scope: Scope, binders: Binders) -> Condition:
+        if not all(map(is_constant, node.items)):
+            return Or(tuple(self._item_test(value, each, scope, binders) for each in node.items))
+        given = self.given_list(node.items)
+        bound = self.constant(node, value.type, literals.read_all(value.type), given)
         condition = OneOf(value, bound)
         return Or((condition, IsNull(value))) if None in given else condition
 

@@ -434,10 +434,10 @@ class ValueResolver:
         """round(x) and round(x, places)."""
         value = self._of_family(node.arguments[0], _NUMERIC, "round", scope, binders)
         places = node.arguments[1] if len(node.arguments) == 2 else syntax.Literal(0)
-        given = self.given(places) if isinstance(places, syntax.Literal | syntax.Parameter) else None
-        if type(given) is not int or not 0 <= given <= 15:
+        if not isinstance(places, syntax.Literal | syntax.Parameter):
             raise self.invalid("the second value of round is a whole number from 0 to 15")
-        return Function("round", (value, self.value(places, scope, None)), ValueType(value.type.family))
+        bound = self.constant(places, INTEGER, literals.read_places, self.given(places))
+        return Function("round", (value, bound), ValueType(value.type.family))
 
     def absolute(self, node: syntax.Call, scope: Scope, binders: Binders | None) -> Value:
         """The value without its sign."""

@@ -171,7 +171,7 @@ class Item(_Node, frozen=True):
 class Bound(_Node, frozen=True):
     """A constant as a raw scalar, or as a list of them without null where a list is meant.
 
-    `source` is the literal, parameter or tuple of those that it came from, and `convert` makes the raw
+    `source` is the literal, parameter or `in` that it came from, and `convert` makes the raw
     scalar from it: another query of the same shape converts its own literals.
     """
 
@@ -179,6 +179,18 @@ class Bound(_Node, frozen=True):
     type: ValueType
     source: Any = None
     convert: Callable[[Any], Any] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            type(other) is Bound
+            and self.source is other.source
+            and self.type == other.type
+            and type(self.value) is type(other.value)
+            and bool(self.value == other.value)
+        )
+
+    def __hash__(self) -> int:
+        return hash((id(self.source), self.type))
 
 
 class Function(_Node, frozen=True):

@@ -18,7 +18,7 @@ class Shape(NamedTuple):
     """What `shape_of` gives.
 
     `key` is equal for queries of one shape. `given[i]` is the i-th constant, or list of constants, as it was
-    given, and stands in the tree as `sources[i]` (a node, or the items of an `in`).
+    given, and stands in the tree as `sources[i]`: a literal, a parameter or an `in`.
     """
 
     key: Hashable
@@ -77,7 +77,7 @@ class _Walk:
             else:
                 given.append(each)
         self.given.append(given)
-        self.sources.append(node.items)
+        self.sources.append(node)
         return "in", node.negated, value, None in given
 
     def in_query(self, node: syntax.InQuery) -> Hashable:
