@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .client.session import Session as Session
     from .client.symbols import NOT_SET as NOT_SET
     from .connect import connect as connect
-    from .errors import Error as Error
+    from .errors import *  # noqa: F403
 
 _NAMES = {
     "Clash": "client.committing",
@@ -55,7 +55,10 @@ def __getattr__(name: str) -> Any:
 
         found = version("recordroom")
     else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        errors = importlib.import_module(".errors", __name__)
+        if name not in errors.__all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(errors, name)
     globals()[name] = found
     return found
 
