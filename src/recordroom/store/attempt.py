@@ -36,7 +36,6 @@ class Outcome:
         self.numbers: list[int] = []
         self.stale: dict[tuple[str, bytes], None] = {}
         self.cascaded: list[tuple[str, bytes]] = []
-        self.catalog: Catalog | None = None  # the newest, where the schema changed
 
 
 class Written(NamedTuple):

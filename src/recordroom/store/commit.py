@@ -35,6 +35,7 @@ from .apply import HANDLERS
 from .attempt import Mode, Outcome, Segment
 from .catalog import Catalog
 from .checks import check_commit_facts, check_operation
+from .computed import check_computed
 from .ends import dependents, judge
 from .faults import Faults, LeftOut, refusal
 from .followers import before_schema_change, keep_up
@@ -140,6 +141,7 @@ def _attempts(
 def _attempt(catalog: Catalog, operations: Sequence[Operation], mode: Mode, faults: Faults) -> Plan[Outcome]:
     """Apply every operation and judge the end; raises what is wrong."""
     outcome = Outcome()
+    before = catalog
     stretch: list[Operation] = []
     for operation in operations:
         if isinstance(operation, SCHEMA_OPERATIONS):
@@ -149,6 +151,8 @@ def _attempt(catalog: Catalog, operations: Sequence[Operation], mode: Mode, faul
         else:
             stretch.append(operation)
     yield from _apply(Segment(catalog, mode, faults, outcome), stretch)
+    if catalog is not before:
+        check_computed(catalog.schema)
     return outcome
 
 

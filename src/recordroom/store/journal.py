@@ -21,6 +21,7 @@ from .plans import Fetch, FetchKeys, Plan, Run
 from .sqltext import marked
 
 __all__ = [
+    "BORN",
     "SCHEMA_MARK",
     "after_schema_changes",
     "dump_operations",
@@ -35,6 +36,7 @@ __all__ = [
     "types_touched",
 ]
 
+BORN = "born"  # a position too: what the journal has up to it is about a dropped database of the same key
 SCHEMA_MARK = "~schema"  # among the types of an entry: it has schema operations
 
 _HEADER = ("revision", "id", "database", "actor", "time", "notes")

@@ -40,7 +40,7 @@ from ..model.schema import Attribute, close_names
 from .catalog import Catalog
 from .commit import commit_plan
 from .faults import shown
-from .journal import load_operations
+from .journal import BORN, load_operations, position
 from .layout import layout_of
 from .names import Names, schema_operations
 from .plans import Fetch, Plan
@@ -62,6 +62,8 @@ def revert_plan(
     catalog = catalogs.get(database)
     if catalog is None:
         raise UnknownDatabase(name=database, suggestions=close_names(database, catalogs))
+    if revision <= (yield from position(catalog.dialect, BORN, database)):
+        raise NotFound(f"Commit {revision} is of a dropped database.", type="commit", entity=revision)
     since = yield from schema_operations(catalog.dialect, database, revision)
     context = _Context(catalog, revision, Names(catalog.schema, [operation for _, operation in since]))
     inverse: list[Operation] = []

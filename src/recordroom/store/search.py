@@ -22,7 +22,7 @@ from ..model.schema import Attribute
 from ..model.words import Term, distinct, terms
 from ..query.request import Hit, SearchRequest
 from .catalog import Catalog
-from .journal import after_schema_changes, entries, move_position, position
+from .journal import BORN, after_schema_changes, entries, move_position, position
 from .layout import Layout, layout_of, roots
 from .plans import DeleteKeys, Fetch, FetchKeys, InsertColumns, Plan, Row, Run
 from .snippets import snippet
@@ -56,6 +56,7 @@ def search_tables_ddl(dialect: str) -> list[str]:
             # Python has cut the words; the tokenizer `ascii` takes them apart at the spaces and nowhere else.
             "CREATE VIRTUAL TABLE rr_search_words USING fts5"
             "(words, content='', contentless_delete=1, detail='none', tokenize='ascii')",
+            "CREATE VIRTUAL TABLE rr_search_vocabulary USING fts5vocab(rr_search_words, row)",
         ]
     return [
         'CREATE TABLE rr_search (hierarchy text COLLATE "C" NOT NULL, type text COLLATE "C" NOT NULL,'
@@ -206,11 +207,15 @@ def _insert(catalog: Catalog, hierarchy: str, texts: list[_Text]) -> Plan[None]:
 
 
 def forget(catalog: Catalog) -> Plan[None]:
-    """Take a database that is about to be dropped out of the index, and forget how far followers read it."""
+    """Take a database that is about to be dropped out of the index.
+
+    Should there be one of the same key again, what the journal has so far is not about it.
+    """
     for root in roots(catalog.schema):
         yield from forget_texts(catalog, layout_of(catalog, root).table)
-    sql = marked(catalog.dialect, "DELETE FROM rr_follower WHERE name IN (?, ?)")
-    yield Run(sql, (f"history:{catalog.database}", f"search:{catalog.database}"))
+    rows = yield Fetch("SELECT revision FROM rr_room")
+    for name in ("history", "search", BORN):
+        yield from move_position(catalog.dialect, name, catalog.database, rows[0][0])
 
 
 def forget_texts(catalog: Catalog, hierarchy: str, attribute: str | None = None) -> Plan[None]:
