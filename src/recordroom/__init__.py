@@ -18,7 +18,40 @@ if TYPE_CHECKING:
     from .client.session import Session as Session
     from .client.symbols import NOT_SET as NOT_SET
     from .connect import connect as connect
-    from .errors import *  # noqa: F403
+    from .errors import Conflict as Conflict
+    from .errors import CreateCycle as CreateCycle
+    from .errors import DeleteRestricted as DeleteRestricted
+    from .errors import Error as Error
+    from .errors import ImmutableAttribute as ImmutableAttribute
+    from .errors import ImportFailed as ImportFailed
+    from .errors import InvalidQuery as InvalidQuery
+    from .errors import InvalidReference as InvalidReference
+    from .errors import InvalidSchema as InvalidSchema
+    from .errors import InvalidValue as InvalidValue
+    from .errors import MissingExtra as MissingExtra
+    from .errors import MissingValue as MissingValue
+    from .errors import MultipleResults as MultipleResults
+    from .errors import NoResult as NoResult
+    from .errors import NotARoom as NotARoom
+    from .errors import NotFound as NotFound
+    from .errors import NotUnique as NotUnique
+    from .errors import PastPruned as PastPruned
+    from .errors import PermissionDenied as PermissionDenied
+    from .errors import QuerySyntaxError as QuerySyntaxError
+    from .errors import QueryTooComplex as QueryTooComplex
+    from .errors import RoomDamaged as RoomDamaged
+    from .errors import RoomLocked as RoomLocked
+    from .errors import RoomNotFound as RoomNotFound
+    from .errors import RoomReadOnly as RoomReadOnly
+    from .errors import RoomTooNew as RoomTooNew
+    from .errors import SchemaChangeRefused as SchemaChangeRefused
+    from .errors import SessionClosed as SessionClosed
+    from .errors import StorageFull as StorageFull
+    from .errors import StoreUnavailable as StoreUnavailable
+    from .errors import UnknownAttribute as UnknownAttribute
+    from .errors import UnknownDatabase as UnknownDatabase
+    from .errors import UnknownName as UnknownName
+    from .errors import UnknownType as UnknownType
 
 _NAMES = {
     "Clash": "client.committing",
@@ -35,10 +68,43 @@ __all__ = [
     "NOT_SET",
     "Clash",
     "Committed",
+    "Conflict",
+    "CreateCycle",
+    "DeleteRestricted",
     "Entity",
     "Error",
+    "ImmutableAttribute",
+    "ImportFailed",
+    "InvalidQuery",
+    "InvalidReference",
+    "InvalidSchema",
+    "InvalidValue",
+    "MissingExtra",
+    "MissingValue",
+    "MultipleResults",
+    "NoResult",
+    "NotARoom",
+    "NotFound",
+    "NotUnique",
+    "PastPruned",
+    "PermissionDenied",
     "QueryResult",
+    "QuerySyntaxError",
+    "QueryTooComplex",
+    "RoomDamaged",
+    "RoomLocked",
+    "RoomNotFound",
+    "RoomReadOnly",
+    "RoomTooNew",
+    "SchemaChangeRefused",
     "Session",
+    "SessionClosed",
+    "StorageFull",
+    "StoreUnavailable",
+    "UnknownAttribute",
+    "UnknownDatabase",
+    "UnknownName",
+    "UnknownType",
     "__version__",
     "connect",
     "errors",
