@@ -25,16 +25,27 @@ __all__ = ["Collection", "Links", "Mapping", "Relation"]
 
 
 class Relation:
-    """One relation to many of one owner. `loaded` is what the room said, or None."""
+    """One relation to many of one owner. `_loaded` is what the room said, or None."""
 
-    __slots__ = ("_attribute", "_count", "_loaded", "_owner", "_relations")
+    __slots__ = ("_attribute", "_content", "_count", "_epoch", "_owner", "_relations")
 
     def __init__(self, relations: Relations, owner: Entity, attribute: Attribute) -> None:
         self._relations = relations
         self._owner = owner
         self._attribute = attribute
-        self._loaded: dict[Any, Any] | None = {} if owner._page.new else None
+        self._content: dict[Any, Any] | None = {} if owner._page.new else None
+        self._epoch = relations.epoch
         self._count: tuple[int, int] | None = None  # members in the room, and at which settled change
+
+    @property
+    def _loaded(self) -> dict[Any, Any] | None:
+        is_of_old = self._epoch != self._relations.epoch and not self._owner._page.new
+        return None if is_of_old else self._content
+
+    @_loaded.setter
+    def _loaded(self, content: dict[Any, Any] | None) -> None:
+        self._content = content
+        self._epoch = self._relations.epoch
 
     def _wrong(self, value: Any, expected: str) -> InvalidValue:
         return InvalidValue(

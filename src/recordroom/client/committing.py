@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
@@ -204,12 +204,20 @@ class Committer:
         commit = Commit(id=new_id(), database=session.database, notes=notes)
         with self._one_at_a_time:
             result = session.transport.revert(revision, commit)
+            entries = session.transport.journal(result.revision - 1, 1)
         with session._lock:
-            for type_name, each in (*result.stale, *result.deleted):
-                entity = session._identity.find(session._identity.facts(type_name).root, each)
-                if entity is not None:
-                    session._loader.expire([entity])
+            for entry in entries:
+                for type_name, each in _touched(entry.operations):
+                    self._expire(type_name, each)
+            session._relations.expire_all()
         return Committed(revision=result.revision, time=moment(result.time), repeated=result.repeated)
+
+    def _expire(self, type_name: str, each: bytes) -> None:
+        session = self._session
+        if type_name in session.schema:
+            entity = session._identity.find(session._identity.facts(type_name).root, each)
+            if entity is not None:
+                session._loader.expire([entity])
 
     # --- conflicts -------------------------------------------------------------------------------
 
@@ -268,6 +276,13 @@ _BY_CODE: dict[str, type[Error]] = {
     for name in errors.__all__
     if isinstance(found := getattr(errors, name), type) and issubclass(found, Error)
 }
+
+
+def _touched(operations: Iterable[Any]) -> Iterator[tuple[str, bytes]]:
+    """(type, id) of the entities that operations of the journal are about."""
+    for operation in operations:
+        for each in getattr(operation, "ids", ()):
+            yield operation.type, each
 
 
 def moment(micros: int) -> dt.datetime:

@@ -128,7 +128,7 @@ class Editor:
         except ValueError as error:
             raise InvalidValue(type=facts.name, attribute="id", value=value, expected=str(error)) from None
         known = self._session._identity.find(facts.root, each)
-        if known is not None:
+        if known is not None and known._row not in known._page.gone:
             raise NotUnique(
                 type=facts.name,
                 attributes=("id",),

@@ -61,10 +61,10 @@ def _condition(raws: Mapping[str, Any]) -> Condition:
 
 def _given(facts: TypeFacts, name: str, value: Any, raw: Any) -> Any:
     """A value as a query takes it: ids as bytes, dates and the like as text."""
-    from ..query.expressions import value_of
-
     if isinstance(raw, bytes) or facts.attributes[name].kind_of.plain:
         return raw
+    from ..query.expressions import value_of
+
     return getattr(value_of(value), "value", value)
 
 

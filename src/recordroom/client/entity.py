@@ -8,7 +8,7 @@ type in queries (`Task.project.name == "x"`) and in `isinstance`. Reading what i
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import msgspec
 
@@ -163,14 +163,14 @@ def _peek(entity: Entity, name: str) -> Any:
     return raw if load is None or raw is None or raw is NOT_SET else load(raw)
 
 
-def make_class(session: Session, facts: TypeFacts) -> type[Entity]:
+def make_class(session: Session, facts: TypeFacts, base: type[Entity]) -> type[Entity]:
     """The class of one entity type for one session."""
     namespace = {
         "__module__": __name__,
         "__doc__": facts.schema[facts.name].description or None,
         "__qualname__": facts.name,
     }
-    made: type[Entity] = _EntityClass(facts.name, (Entity,), namespace, eq=False)  # type: ignore[call-overload]
+    made = cast("type[Entity]", _EntityClass(facts.name, (base,), namespace, eq=False))
     made._session = session
     learn(made, facts)
     return made

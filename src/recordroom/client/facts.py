@@ -194,9 +194,9 @@ class TypeFacts:
         }
 
     @cached_property
-    def unloaded_names(self) -> frozenset[str]:
-        """Scalars and references: what `items()` loads."""
-        return frozenset((*self.scalars, *self.references)) - {"id", "entity_type"}
+    def loadable(self) -> dict[str, None]:
+        """Scalars and references, in order: what `items()` loads."""
+        return dict.fromkeys(name for name in (*self.scalars, *self.references) if name not in ("id", "entity_type"))
 
     @cached_property
     def mirrored(self) -> dict[str, tuple[str, str]]:

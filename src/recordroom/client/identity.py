@@ -44,11 +44,16 @@ class Identity:
             return
         self.schema = schema
         self._facts = {}
-        for name in tuple(self._classes):
-            if name in schema:
-                learn(self._classes[name], self.facts(name))
-            else:
-                del self._classes[name]
+        old, self._classes = self._classes, {}
+        for name, cls in old.items():
+            # Above a class stands the class of the type that its type extends; only one without entities can move.
+            if name in schema and cls.__mro__[1] is self._base(name, old):
+                self._classes[name] = cls
+                learn(cls, self.facts(name))
+
+    def _base(self, name: str, classes: dict[str, type[Entity]]) -> type[Entity] | None:
+        parent = self.schema[name].extends
+        return classes.get(parent) if parent else Entity
 
     def facts(self, type_name: str) -> TypeFacts:
         """The facts of a type; UnknownType otherwise."""
@@ -63,7 +68,10 @@ class Identity:
         """The class of a type, made on first use."""
         made = self._classes.get(type_name)
         if made is None:
-            made = self._classes[type_name] = make_class(self._session, self.facts(type_name))
+            facts = self.facts(type_name)
+            parent = facts.schema[type_name].extends
+            base = self.cls(parent) if parent else Entity
+            made = self._classes[type_name] = make_class(self._session, facts, base)
         return made
 
     def map(self, root: str) -> dict[bytes, Entity]:

@@ -77,7 +77,7 @@ class Loader:
         if page.new or not self._session._populates():
             return
         edits = entity._edits or {}
-        missing = [n for n in entity._facts.unloaded_names if page.raw(n, row) is NOT_SET and n not in edits]
+        missing = [n for n in entity._facts.loadable if page.raw(n, row) is NOT_SET and n not in edits]
         if missing:
             self.load(entity, missing)
 
@@ -243,12 +243,13 @@ class Loader:
             now.rebased.pop(entity, None)
 
     def expire(self, entities: Iterable[Entity]) -> None:
-        """Forget what is loaded of entities. Callers hold the lock."""
+        """Forget what is loaded of entities, and whether they are gone. Callers hold the lock."""
         for entity in entities:
             page, row = entity._place()
-            page.forget(row, tuple(page.columns))
-            page.gone.discard(row)
-            self._session._relations.expire(entity)
+            if not page.new:
+                page.forget(row, tuple(page.columns))
+                page.gone.discard(row)
+                self._session._relations.expire(entity)
 
     # --- several at once -------------------------------------------------------------------------
 
@@ -359,7 +360,7 @@ def _wanted(page: Page, row: int, facts: TypeFacts, names: tuple[str, ...]) -> l
     """What to load when `names` are touched: also all that a stub, or a row that was forgotten, has not got."""
     if "revision" not in page.columns:
         return list(dict.fromkeys((*facts.default_names, *names)))
-    forgotten = [n for n, column in page.columns.items() if column[row] is NOT_SET and n in facts.unloaded_names]
+    forgotten = [n for n, column in page.columns.items() if column[row] is NOT_SET and n in facts.loadable]
     volatile = set(facts.volatile)
     return list(dict.fromkeys((*names, *(n for n in forgotten if n not in volatile))))
 

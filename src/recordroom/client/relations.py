@@ -61,12 +61,14 @@ class Relations:
 
     `touched`: reference → owner's id → entities whose reference was set to the owner since it was committed.
     `settled` counts, for each relation, the commits that changed it: a count that was asked for is good until then.
+    What was loaded before the current `epoch` is old.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self.touched: dict[RelationKey, dict[bytes, dict[Entity, None]]] = {}
         self.settled: dict[RelationKey, int] = {}
+        self.epoch = 0
 
     # --- views -----------------------------------------------------------------------------------
 
@@ -516,6 +518,10 @@ class Relations:
             if view is not None and view._loaded is not None:
                 for each, raw in values.items():
                     _apply_key(view._loaded, each, raw)
+
+    def expire_all(self) -> None:
+        """Forget what is loaded of every relation."""
+        self.epoch += 1
 
     def expire(self, entity: Entity) -> None:
         """Forget what is loaded of the relations of an entity."""

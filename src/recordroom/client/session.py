@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path as FilePath
 from types import MappingProxyType, TracebackType
@@ -118,15 +118,13 @@ class Session:
         return self._loader.get_many(self._facts(type_name(type)), ids)
 
     def query(self, question: Any, **parameters: Any) -> QueryResult:
-        """A lazy result: of a text such as `"Task where bid > 5"`, a type, or a query tree.
+        """A lazy result: of a text such as `"Task where bid > 5"`, a type, a condition `Task.bid > 5` or a query tree.
 
         Keyword arguments are values for `$name` in the text. Only committed changes are seen; entities that come
         keep their local edits.
         """
-        from ..query.expressions import value_of
-
         self._check_open()
-        given = {name: _parameter(value, value_of) for name, value in parameters.items()}
+        given = {name: _parameter(value) for name, value in parameters.items()}
         return QueryResult(self, _query_of(question), given)
 
     def populate(self, entities: Entity | Iterable[Entity], paths: str | Iterable[str]) -> None:
@@ -429,7 +427,7 @@ class Session:
         try:
             return facts.attribute(name)
         except UnknownAttribute:
-            if not isinstance(name, str) or not self._learn_schema():
+            if not self._learn_schema():
                 raise
             return self._identity.facts(facts.name).attribute(name)
 
@@ -481,16 +479,25 @@ def _query_of(question: Any) -> Query:
 
         return parse(question)
     tree = question if isinstance(question, Query) else getattr(question, "tree", None)
-    return tree if isinstance(tree, Query) else Query(type=type_name(question))
+    if isinstance(tree, Query):
+        return tree
+    roots = getattr(question, "roots", ())
+    if len(roots) == 1:
+        from ..query.expressions import condition_of
+
+        return Query(type=next(iter(roots)), where=condition_of(question))
+    return Query(type=type_name(question))
 
 
-def _parameter(value: Any, value_of: Callable[[Any], Any]) -> Any:
+def _parameter(value: Any) -> Any:
     """A value for `$name` as the literal it stands for."""
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_parameter(each, value_of) for each in value]
+    from ..query.expressions import value_of
+
     if isinstance(value, Entity):
         return value._id
-    return value_of(value).value
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_parameter(each) for each in value]
+    return getattr(value_of(value), "value", value)
 
 
 def _document(source: str | FilePath | SchemaDocument) -> SchemaDocument:

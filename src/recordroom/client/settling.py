@@ -208,7 +208,6 @@ class _Settlement:
         page, row = entity._place()
         page.gone.add(row)
         entity._edits = None
-        self.session._identity.map(entity._facts.root).pop(entity._id, None)
         self.work.now.modified.pop(entity, None)
         self.work.now.deleted.pop(entity, None)
 
