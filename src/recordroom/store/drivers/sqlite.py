@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import threading
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ Bound = Sequence[Any]
 # Readers wait this long at most, and only where another process recovers the log after a crash.
 _BUSY_MILLISECONDS = 10_000
 _IDLE_READERS = 4
+_LITTLE_BYTES = 128 * 2**10
 _LOG_PAGES = 4_000  # 16 MB of log before the writer copies it into the database
 _LOG_BYTES = 64 * 2**20
 _WRITER_CACHE, _READER_CACHE = 64 * 1024, 16 * 1024  # KiB
@@ -261,12 +263,22 @@ class SqliteDriver:
                 return RoomDamaged(path=self.where, reason=str(error))
             case apsw.NotADBError():
                 return NotARoom(path=self.where, reason="it is not an SQLite database")
+            case apsw.ReadOnlyError() if self.read_only and getattr(error, "extendedresult", 0) == apsw.SQLITE_READONLY:
+                return RoomReadOnly(path=self.where)
             case apsw.PermissionsError() | apsw.CantOpenError() | apsw.ReadOnlyError():
                 return self._refused(error)
+            case apsw.IOError() if self._disk_is_full():
+                return StorageFull(path=self.where)
             case apsw.BusyError() | apsw.LockedError() | apsw.IOError():
                 return StoreUnavailable(reason=f"{self.where}: {error}")
             case _:
                 return error
+
+    def _disk_is_full(self) -> bool:
+        # Some writes (to the log's index) fail without saying why.
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(self.path.parent).free < _LITTLE_BYTES
+        return False
 
     def _refused(self, error: apsw.Error) -> Exception:
         if not self.path.exists():
