@@ -6,16 +6,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from recordroom.model.ids import new_id, new_ids
+from recordroom.model.kinds import Storage
 from recordroom.model.operations import Commit, CommitResult, Create, DefineType, Operation
 from recordroom.model.schema import Attribute, EntityType
 from recordroom.query.request import Change, HistoryRequest
 from recordroom.store.catalog import Catalog, load_catalogs
 from recordroom.store.followers import catch_up
-from recordroom.store.layout import layout_of
-from recordroom.store.plans import Fetch, Plan
-from recordroom.store.relations import relation_of
+from recordroom.store.layout import layout_of, roots
+from recordroom.store.plans import Fetch, Plan, Run
+from recordroom.store.relations import relation_of, relations_of
 from recordroom.store.room import Room
 from recordroom.store.sqltext import marked, quoted
+from recordroom.store.tables import past
 from recordroom.store.verify import Report, check_plan
 
 
@@ -115,6 +117,20 @@ class Desk:
 
         return driver.write(plan())
 
+    def wipe(self) -> None:
+        """Take out everything but the schema, journal and past included."""
+        catalog = self.catalog
+        tables = [name for root in roots(catalog.schema) for name in _tables_of(catalog, root)]
+        relations = [relation.table for relation in relations_of(catalog)]
+        words = ["rr_search_words"] if self.room.driver.dialect == "sqlite" else []
+
+        def plan() -> Plan[None]:
+            for name in [*relations, *map(past, relations), *tables, *words, "rr_search", "rr_journal", "rr_counter"]:
+                yield Run(f"DELETE FROM {quoted(name)}")
+            yield Run("UPDATE rr_room SET pruned = revision")
+
+        self.room.driver.write(plan())
+
     # --- looking ---
 
     @property
@@ -143,8 +159,6 @@ class Desk:
         order = until or "id"
         sql = f"SELECT {text} FROM {quoted(layout.past if until else layout.table)}{condition} ORDER BY {order}, id"
         if until:
-            from recordroom.model.kinds import Storage
-
             storage = (*storage, Storage.INTEGER)
 
         def plan() -> Plan[list[tuple[Any, ...]]]:
@@ -179,6 +193,11 @@ class Desk:
             return (yield from check_plan(catalogs.by_key, self.room.driver.dialect))
 
         return self.room.driver.run(plan())
+
+
+def _tables_of(catalog: Catalog, root: str) -> tuple[str, str]:
+    layout = layout_of(catalog, root)
+    return layout.table, layout.past
 
 
 def working(room: Room, types: Sequence[EntityType] = STUDIO) -> Iterator[Desk]:

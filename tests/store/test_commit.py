@@ -1,18 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from recordroom.model.ids import new_id, new_ids
 from recordroom.model.operations import Commit, Create, Delete, Publish, Update
-from recordroom.store.room import Room
-from tests.store.desk import Desk, working
-
-
-@pytest.fixture
-def desk(room: Room) -> Iterator[Desk]:
-    yield from working(room)
+from tests.store.desk import Desk
 
 
 def test_a_create_gets_defaults_numbers_and_revisions(desk: Desk) -> None:
@@ -86,7 +78,9 @@ def test_an_update_that_changes_nothing_is_not_written(desk: Desk) -> None:
     assert update.ids == [other]
 
 
-@pytest.mark.parametrize("operations", [[], [Update("Task", [], {})], [Create("Task", [])]], ids=["none", "empty", "create"])
+@pytest.mark.parametrize(
+    "operations", [[], [Update("Task", [], {})], [Create("Task", [])]], ids=["none", "empty", "create"]
+)
 def test_a_commit_of_nothing_makes_no_revision(desk: Desk, operations: list[Update]) -> None:
     before = desk.revision
 

@@ -105,7 +105,7 @@ def _wrong_values(type_name: str, attribute: Attribute, ids: Sequence[bytes], va
                 type=type_name,
                 attribute=attribute.name,
                 entity=show_id(entity),
-                value=shown(value, attribute),
+                value=value,
                 expected=wrong[1],
             )
             yield Fault(type_name, entity, error)
