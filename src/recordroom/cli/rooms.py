@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from ..client.session import Session
+    from ..store.room import Room as StoredRoom
 
-__all__ = ["Database", "Json", "Room", "UsageError", "Wait", "Words", "open_session", "placed"]
+__all__ = ["Database", "Json", "Room", "UsageError", "Wait", "Words", "open_session", "placed", "room_of"]
 
 VARIABLE = "RECORDROOM_ROOM"
 
@@ -49,6 +50,11 @@ def placed(words: Sequence[str], room: str | None, names: Sequence[str]) -> tupl
     if not given:
         raise UsageError(f"which room? Give it as the first argument ({expected}), with --room, or in {VARIABLE}")
     return given, tuple(words)
+
+
+def room_of(session: Session) -> StoredRoom:
+    """What the session reaches, with what it has beyond the protocol: `check`, `compact` …"""
+    return cast("StoredRoom", session.transport)
 
 
 def open_session(

@@ -8,7 +8,7 @@ import msgspec
 from cyclopts import Parameter
 
 from .output import counted, note, print_json, print_table, say
-from .rooms import Json, Room, UsageError, Wait, Words, open_session, placed
+from .rooms import Json, Room, UsageError, Wait, Words, open_session, placed, room_of
 
 __all__ = ["FOUND_PROBLEMS", "check", "compact", "databases", "init", "settings"]
 
@@ -37,7 +37,7 @@ def init(
         if schema is not None:
             session.apply_schema(source_of(schema))
         types, revision = list(session.schema), session.schema.revision
-        place, version = session.transport.where, session.transport.driver.version()
+        place, version = session.transport.where, room_of(session).driver.version()
     if json:
         print_json({"room": place, "store": version, "types": types, "schema_revision": revision})
         return
@@ -57,7 +57,7 @@ def check(*words: Words, room: Room = None, json: Json = False) -> int:
     """
     where, _ = placed(words, room, ())
     with open_session(where, "main", mode="write") as session:
-        report = session.transport.check()
+        report = room_of(session).check()
     plain = msgspec.to_builtins(report)
     problems = list(report.problems)
     if json:
@@ -79,7 +79,7 @@ def compact(*words: Words, room: Room = None, wait: Wait = 0.0, json: Json = Fal
     """
     where, _ = placed(words, room, ())
     with open_session(where, "main", mode="write", wait=wait) as session:
-        transport = session.transport
+        transport = room_of(session)
         before = _size(transport.where)
         pruned = transport.prune()
         transport.compact()
@@ -142,7 +142,7 @@ def settings(
     where, _ = placed(words, room, ())
     changes = dict(map(_setting, set_ or ()))
     with open_session(where, "main", mode="write" if changes else "read") as session:
-        found = session.transport.change_settings(**changes) if changes else session.transport.settings
+        found = room_of(session).change_settings(**changes) if changes else room_of(session).settings
     plain = {name: getattr(found, name) for name in found.__struct_fields__}
     if json:
         print_json(plain)

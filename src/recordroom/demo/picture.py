@@ -69,7 +69,7 @@ def _year(axes: Any, flights: pl.DataFrame) -> None:
     )
     axes.bar(days["date"], days["weather.precip"], width=1.0, color=_RAIN)
     axes.set_ylabel("rain (inches a day)", color=_RAIN)
-    axes.set_ylim(0, 3 * max(days["weather.precip"].fill_null(0).max() or 0, 0.1))
+    axes.set_ylim(0, 3 * max([*days["weather.precip"].drop_nulls(), 0.1]))
     late = axes.twinx()
     late.plot(days["date"], days["dep_delay"], color=_LATE, linewidth=1.2)
     late.set_ylabel("mean delay at departure (minutes)", color=_LATE)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from recordroom.model.ids import new_id
 from recordroom.model.kinds import KINDS, MAX_DATE, MAX_DATETIME, MAX_INTEGER, MIN_DATE, MIN_DATETIME, MIN_INTEGER
 from recordroom.model.schema import Attribute
+
+on_both = pytest.mark.parametrize(
+    "places", ["places_sqlite", "places_postgres"], indirect=True, ids=["sqlite", "postgresql"]
+)
 
 TEXTS = ["plain", "", 'quote "and", comma', "two\nlines\r\nand\rmore", " padded ", "NA", "Zürich 🎬", "=1+1", "\\N"]
 

@@ -30,7 +30,7 @@ def columns() -> list[tuple[Attribute, list[Any]]]:
     single = [(attribute_of(kind), [*raws, None, raws[0]]) for kind, raws in SAMPLES.items()]
     multi = []
     for kind, raws in SAMPLES.items():
-        if kind != "reference":
+        if kind not in ("reference", "json"):
             items = [KINDS[kind].load(raw) for raw in raws]
             lists = [dump_multi(KINDS[kind], items), dump_multi(KINDS[kind], items[:1]), "[]", None]
             multi.append((attribute_of(kind, multi=True), lists))

@@ -16,6 +16,8 @@ from recordroom.client.rows import ImportReport, TextOptions, import_rows
 from recordroom.client.session import Session
 from recordroom.errors import ImportFailed, InvalidReference, InvalidValue, UnknownAttribute, UnknownType
 
+from .samples import on_both
+
 Write = Callable[..., Path]
 
 
@@ -94,6 +96,7 @@ def test_pending_edits_of_the_session_are_left_alone(session: Session, file: Wri
     assert session.query("Airline").count() == 1
 
 
+@on_both
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.parquet", "rows.arrow", "rows.arrows"])
 def test_every_format_is_imported(session: Session, tmp_path: Path, name: str) -> None:
     path = tmp_path / name
@@ -160,6 +163,7 @@ def test_atomic_keeps_nothing_of_a_file_that_is_wrong_anywhere(session: Session,
     assert import_rows(session, "Flight", file("no\n1\n2\n3\n"), batch_size=2, atomic=True).commits == 1
 
 
+@on_both
 def test_skip_leaves_wrong_rows_out_and_writes_them_to_the_rejects(
     session: Session, file: Write, tmp_path: Path
 ) -> None:
@@ -204,6 +208,7 @@ def test_the_columns_of_the_rejects_do_not_hide_those_of_the_source(
     assert wrong.read_text().splitlines()[0] == "no,line,line_,column,expected"
 
 
+@on_both
 @pytest.mark.usefixtures("airlines")
 def test_a_value_that_must_be_unique_is_told_by_its_row(session: Session, file: Write) -> None:
     error = failure(session, "Airline", file("code,name\nXX,New\nAA,Again\n"))
@@ -274,6 +279,7 @@ def test_references_are_found_by_another_attribute_or_column(session: Session, f
     assert values(session, "select no, carrier.code, dest.name, dest_code from Flight") == [(1, "B6", "Newark", "EWR")]
 
 
+@on_both
 @pytest.mark.usefixtures("airlines")
 def test_references_are_found_by_ids(session: Session, file: Write) -> None:
     ids = {each["code"]: each["id"] for each in session.query("Airline")}
@@ -283,6 +289,7 @@ def test_references_are_found_by_ids(session: Session, file: Write) -> None:
     assert values(session, "select no, carrier.code from Flight order by no") == [(1, "AA"), (2, "UA"), (3, "B6")]
 
 
+@on_both
 @pytest.mark.usefixtures("airports")
 def test_references_are_found_by_several_attributes_through_references(session: Session, file: Write) -> None:
     weather = "origin,time,visib\nEWR,2013-01-01T10:00Z,1.5\nJFK,2013-01-01T10:00Z,2.5\nJFK,2013-01-01T11:00Z,3.5\n"
@@ -348,6 +355,7 @@ def test_references_are_looked_up_once_for_all_rows_of_a_batch(session: Session,
     assert made.get("stream", 0) + made.get("query", 0) == 1
 
 
+@on_both
 def test_rows_may_name_rows_of_the_same_file_before_and_after_them(session: Session, file: Write) -> None:
     text = "path,parent\n/a/b,/a\n/a,/\n/,\n/a/b/c,/a/b\n"
     report = import_rows(session, "Folder", file(text), batch_size=1)
@@ -375,6 +383,7 @@ def test_a_row_that_names_no_row_of_the_file_is_told_at_the_end(session: Session
 # --- upserts ---
 
 
+@on_both
 @pytest.mark.usefixtures("airlines")
 def test_rows_find_their_entities_by_key_and_change_only_what_differs(session: Session, file: Write) -> None:
     revisions = dict(values(session, "select code, revision from Airline"))
@@ -401,6 +410,7 @@ def test_importing_twice_by_key_makes_no_second_commit(session: Session, file: W
     assert (report.unchanged, report.commits, report.revision) == (2, 0, None)
 
 
+@on_both
 @pytest.mark.usefixtures("airports")
 def test_a_key_may_have_several_parts_and_references(session: Session, file: Write) -> None:
     text = "origin,time,visib\nEWR,2013-01-01T10:00Z,1\nEWR,2013-01-01T11:00Z,2\nJFK,2013-01-01T10:00Z,3\n"
@@ -411,6 +421,7 @@ def test_a_key_may_have_several_parts_and_references(session: Session, file: Wri
     assert values(session, "select visib from Weather order by visib") == [(1.0,), (2.0,), (4.0,)]
 
 
+@on_both
 def test_rows_of_one_key_act_one_after_another(session: Session, file: Write) -> None:
     path = file("code,name\nAA,first\nB6,x\nAA,second\nAA,second\n")
 

@@ -80,7 +80,7 @@ def test_a_column_with_an_id_is_the_key() -> None:
 
 
 def test_a_column_that_is_no_attribute_is_named_with_close_ones() -> None:
-    with pytest.raises(UnknownAttribute, match="carier.*Did you mean 'carrier'") as caught:
+    with pytest.raises(UnknownAttribute, match=r"carier.*Did you mean 'carrier'") as caught:
         plan("carier")
 
     assert caught.value.column == "carier"
@@ -103,7 +103,7 @@ def test_names_said_by_the_user_must_be_columns_of_the_file() -> None:
         plan("number_of", mapping={"number_off": "number_of"})
     with pytest.raises(ImportFailed, match="'nothing'"):
         plan("number_of", references={"carrier": read_lookup("nothing:code")})
-    with pytest.raises(ImportFailed, match="column for Flight.carrier"):
+    with pytest.raises(ImportFailed, match=r"column for Flight\.carrier"):
         plan("number_of", references={"carrier": read_lookup("code")})
     with pytest.raises(ImportFailed, match="part of the key"):
         plan("number_of", key=("carrier",))
@@ -123,7 +123,7 @@ def test_the_key_of_a_reference_must_be_attributes_of_its_target() -> None:
 
 
 def test_two_columns_for_one_attribute_are_refused() -> None:
-    with pytest.raises(ImportFailed, match="found two for Flight.number_of"):
+    with pytest.raises(ImportFailed, match=r"found two for Flight\.number_of"):
         plan("number_of", "no", mapping={"no": "number_of"})
 
 

@@ -58,7 +58,7 @@ class Converter:
             except WrongValue as error:
                 known[text] = None
                 wrong[text] = str(error)
-        raws = [known[text] for text in texts]
+        raws = list(map(known.__getitem__, texts))
         if not wrong:
             return raws, {}
         return raws, {position: wrong[text] for position, text in enumerate(texts) if text in wrong}
@@ -122,14 +122,8 @@ class Converter:
     def _arrow_json(self, array: pa.Array) -> Column:
         """A column of strings has JSON texts; any other has the values themselves."""
         types = load("pyarrow.types")
-        multi = self.attribute.multi
-        item = array.type.value_type if multi and types.is_list(array.type) else array.type
-        values = array.to_pylist()
-        if not (types.is_string(item) or types.is_large_string(item)):
-            return self._one_by_one(values)
-        if multi:
-            values = [None if texts is None else f"[{','.join(texts)}]" for texts in values]
-        return self._texts(values)
+        texts = types.is_string(array.type) or types.is_large_string(array.type)
+        return self._texts(array.to_pylist()) if texts else self._one_by_one(array.to_pylist())
 
 
 def _raw_maker(attribute: Attribute) -> Callable[[Any], Any]:

@@ -111,12 +111,12 @@ class Finder:
 
     def find(self, columns: Sequence[Any], cells: Cells, nulls: Sequence[str]) -> Found:
         """The entities that the cells of a batch name; each different cell is looked up once."""
-        rows = _hashable_rows(columns, nulls)
+        rows = _hashable_rows(columns)
         if len(self._known) > _REMEMBERED:
             self._known.clear()
-        known: dict[Any, Any] = self._known
-        fresh = [row for row in set(rows) if row not in known]
-        answers = self._look_up(fresh, cells, nulls)
+        known = self._known
+        fresh = {row: _parts(row, nulls) for row in set(rows).difference(known)}
+        answers = self._look_up(fresh, cells)
         if self.own:
             # What is unknown now may be made by a later row.
             found = {**known, **answers}
@@ -124,40 +124,38 @@ class Finder:
         else:
             known.update(answers)
             found = known
-        answer_of = [found[row] for row in rows]
-        return _sorted_out(answer_of)
+        return _sorted_out(list(map(found.__getitem__, rows)))
 
-    def _look_up(self, rows: Sequence[Key], cells: Cells, nulls: Sequence[str]) -> dict[Key, Any]:
-        answers: dict[Key, Any] = {}
-        ids: dict[Key, Key] = {}  # row → (id,)
-        named: list[Key] = []
-        for row in rows:
-            if row.count(None) == len(row):
+    def _look_up(self, rows: Mapping[Any, Key], cells: Cells) -> dict[Any, Any]:
+        """What each row names: an id, None where nothing is written, _UNKNOWN, or what was expected."""
+        answers: dict[Any, Any] = {}
+        ids: dict[Any, Key] = {}
+        named: dict[Any, Key] = {}
+        for row, parts in rows.items():
+            if parts.count(None) == len(parts):
                 answers[row] = None
-            elif not self.lookup.key and (given := _as_id(row[0])) is not None:
+            elif not self.lookup.key and (given := _as_id(parts[0])) is not None:
                 ids[row] = (given,)
             else:
-                named.append(row)
+                named[row] = parts
         id_attribute = path_end(self._session.schema, self.attribute.target, "id")
         answers.update(self._ask({"id": id_attribute}, ids))
         if named:
-            answers.update(self._by_key(named, cells, nulls))
+            answers.update(self._by_key(named, cells))
         return answers
 
-    def _by_key(self, rows: Sequence[Key], cells: Cells, nulls: Sequence[str]) -> dict[Key, Any]:
+    def _by_key(self, rows: Mapping[Any, Key], cells: Cells) -> dict[Any, Any]:
         schema, target = self._session.schema, self.attribute.target
         paths = self.lookup.key or (natural_key(schema, self.attribute, self._type),)
         attributes = {path: path_end(schema, target, path) for path in paths}
-        answers: dict[Key, Any] = {}
+        answers: dict[Any, Any] = {}
         raws: list[list[Any]] = []
         wrong: dict[int, str] = {}
-        for position, part in enumerate(attributes.values()):
-            column, faults = Converter(part, "json" if cells == "arrow" else cells, nulls)(
-                [row[position] for row in rows]
-            )
-            raws.append(column)
+        for attribute, column in zip(attributes.values(), zip(*rows.values(), strict=True), strict=True):
+            converted, faults = Converter(attribute, "json" if cells == "arrow" else cells, ())(column)
+            raws.append(converted)
             wrong.update(faults)
-        keys: dict[Key, Key] = {}
+        keys: dict[Any, Key] = {}
         for position, (row, key) in enumerate(zip(rows, zip(*raws, strict=True), strict=True)):
             if position in wrong:
                 answers[row] = wrong[position]
@@ -167,7 +165,7 @@ class Finder:
                 keys[row] = key
         return answers | self._ask(attributes, keys)
 
-    def _ask(self, attributes: Mapping[str, Attribute], keys: Mapping[Key, Key]) -> dict[Key, Any]:
+    def _ask(self, attributes: Mapping[str, Attribute], keys: Mapping[Any, Key]) -> dict[Any, Any]:
         """An id, _UNKNOWN, or what was expected, for each row."""
         if not keys:
             return {}
@@ -190,18 +188,22 @@ class Finder:
         return {row: found.get(key, _UNKNOWN) for row, key in keys.items()}
 
 
-def _hashable_rows(columns: Sequence[Any], nulls: Sequence[str]) -> list[Key]:
-    listed: list[Sequence[Any]] = [column.to_pylist() if hasattr(column, "to_pylist") else column for column in columns]
-    missing = dict.fromkeys(nulls)
-    cleaned = []
-    for column in listed:
-        try:
-            cleaned.append([missing.get(cell, cell) for cell in column])
-        except TypeError:  # a list or an object of JSON names nothing
-            cleaned.append(
-                [cell if isinstance(cell, (str, int, float, type(None))) else cell_text(cell) for cell in column]
-            )
-    return list(zip(*cleaned, strict=True))
+def _hashable_rows(columns: Sequence[Any]) -> list[Any]:
+    """The cells of each row: as they are where there is one column, else tuples."""
+    listed = [column.to_pylist() if hasattr(column, "to_pylist") else column for column in columns]
+    rows = list(listed[0]) if len(listed) == 1 else list(zip(*listed, strict=True))
+    try:
+        hash(tuple(rows))
+    except TypeError:  # a list or an object of JSON names nothing
+        listed = [[cell_text(cell) if isinstance(cell, (list, dict)) else cell for cell in column] for column in listed]
+        rows = list(listed[0]) if len(listed) == 1 else list(zip(*listed, strict=True))
+    return rows
+
+
+def _parts(row: Any, nulls: Sequence[str]) -> Key:
+    """The cells of one row, None where nothing is written."""
+    cells = row if type(row) is tuple else (row,)
+    return tuple(None if cell in nulls else cell for cell in cells)
 
 
 def _as_id(cell: Any) -> bytes | None:
@@ -214,10 +216,10 @@ def _as_id(cell: Any) -> bytes | None:
     return None
 
 
-def _sorted_out(answers: Sequence[Any]) -> Found:
+def _sorted_out(answers: list[Any]) -> Found:
     kinds = set(map(type, answers))
     if kinds <= {bytes, type(None)}:
-        return Found(list(answers), [], {})
+        return Found(answers, [], {})
     unknown = [position for position, answer in enumerate(answers) if answer is _UNKNOWN]
     faults = {position: answer for position, answer in enumerate(answers) if type(answer) is str}
     return Found([answer if type(answer) is bytes else None for answer in answers], unknown, faults)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, Protocol
@@ -88,74 +89,80 @@ class CsvReader:
             self._csv = csv.reader(text, delimiter=delimiter, strict=True)
         except TypeError as error:
             raise broken(source.name, f"expected a delimiter of one character, got {delimiter!r}") from error
-        self._ahead: list[str] | None = None
+        self._first: list[str] | None = None  # where the first line has no names
         self._ended = False
-        self._line = 1  # where the last row began
+        self.names: tuple[str, ...] = ()
         self.names = self._head(options.header)
 
     def _head(self, header: bool) -> tuple[str, ...]:
-        fault, first = self._next()
-        if self._ended:
+        # While there are no names, any row has more fields than expected, so reading stops at the first.
+        lines: list[int] = []
+        stopped = self._read([], lines, 1)
+        if stopped is None:
             raise broken(self._source.name, "expected a header line and rows, found an empty file", line=1)
-        if fault is not None:
-            raise broken(self._source.name, f"expected {fault}", line=1)
-        if not header:
-            self._ahead = first
-            return tuple(str(position) for position in range(1, len(first) + 1))
-        must_differ(first, self._source.name)
-        return tuple(first)
-
-    def _next(self) -> tuple[str | None, list[str]]:
-        """A fault or the next row that is not blank; sets `_ended` instead at the end."""
-        if self._ahead is not None:
-            row, self._ahead = self._ahead, None
-            return None, row
-        self._line = self._csv.line_num + 1
-        try:
-            for row in self._csv:
-                if row:
-                    return None, row
-                self._line = self._csv.line_num + 1
-        except csv.Error as error:
-            if "expected after" in str(error):
-                return "a delimiter after the closing quote", []
-            self._unclosed(error)
-        except UnicodeDecodeError as error:
-            raise self._source.undecodable(self._encoding, error, self._csv.line_num) from error
-        self._ended = True
-        return None, []
-
-    def _unclosed(self, error: csv.Error) -> NoReturn:
-        reason = "expected a closing quote before the end of the file"
-        if "unexpected end" not in str(error):
-            reason = f"expected a field of at most {_LARGEST_FIELD // 2**20} MiB; is a closing quote missing?"
-        raise broken(self._source.name, reason, line=self._line) from error
+        fault, first = stopped
+        if not first:
+            raise broken(self._source.name, f"expected {fault}", line=lines[0])
+        if header:
+            must_differ(first, self._source.name)
+            return tuple(first)
+        self._first = first
+        return tuple(str(position) for position in range(1, len(first) + 1))
 
     def rows(self, size: int | None) -> Iterator[Rows]:
         with self._source.reading():
             while not self._ended:
-                batch = self._batch(size)
+                batch = self._batch(sys.maxsize if size is None else size)
                 if batch.lines:
                     yield batch
 
-    def _batch(self, size: int | None) -> Rows:
-        width = len(self.names)
-        rows: list[list[str | None]] = []
+    def _batch(self, most: int) -> Rows:
+        rows: list[list[str]] = []
         lines: list[int] = []
         faults: dict[int, str] = {}
-        while size is None or len(rows) < size:
-            fault, row = self._next()
-            if self._ended:
-                break
-            if fault is None and len(row) != width:
-                fault = _fields_expected(width, row)
-            if fault is not None:
-                faults[len(rows)] = fault
-                row = (row + [""] * width)[:width]
-            rows.append(row)  # type: ignore[arg-type]
-            lines.append(self._line)
-        columns = zip(*rows, strict=True) if rows else iter([()] * width)
+        if self._first is not None:
+            rows, lines, self._first = [self._first], [1], None
+        while len(rows) < most and not self._ended:
+            stopped = self._read(rows, lines, most)
+            if stopped is not None:
+                faults[len(rows)], row = stopped
+                rows.append((row + [""] * len(self.names))[: len(self.names)])
+        columns = zip(*rows, strict=True) if rows else iter([()] * len(self.names))
         return Rows(lines, dict(zip(self.names, columns, strict=True)), faults)
+
+    def _read(self, rows: list[list[str]], lines: list[int], most: int) -> tuple[str, list[str]] | None:
+        """Append rows and their lines until there are `most`, or the file ends.
+
+        A row at fault stops it: only its line is appended; what was expected and its fields are the answer.
+        """
+        width, reader = len(self.names), self._csv
+        line = reader.line_num + 1
+        try:
+            for row in reader:
+                if len(row) == width:
+                    rows.append(row)
+                    lines.append(line)
+                    if len(rows) == most:
+                        return None
+                elif row:
+                    lines.append(line)
+                    return _fields_expected(width, row), row
+                line = reader.line_num + 1
+        except csv.Error as error:
+            if "expected after" not in str(error):
+                raise self._unclosed(line, error) from error
+            lines.append(line)
+            return "a delimiter after the closing quote", []
+        except UnicodeDecodeError as error:
+            raise self._source.undecodable(self._encoding, error, reader.line_num) from error
+        self._ended = True
+        return None
+
+    def _unclosed(self, line: int, error: csv.Error) -> ImportFailed:
+        reason = "expected a closing quote before the end of the file"
+        if "unexpected end" not in str(error):
+            reason = f"expected a field of at most {_LARGEST_FIELD // 2**20} MiB; is a closing quote missing?"
+        return broken(self._source.name, reason, line=line)
 
 
 def _fields_expected(width: int, row: list[str]) -> str:

@@ -107,7 +107,7 @@ def _shown(raws: Sequence[Any], show: Callable[[Any], Any] | None, missing: Any)
         return raws if missing is None else [missing if raw is None else raw for raw in raws]
     known = {raw: show(raw) for raw in set(raws) if raw is not None}
     known[None] = missing
-    return [known[raw] for raw in raws]
+    return list(map(known.__getitem__, raws))
 
 
 def shown_columns(outputs: Sequence[Output], page: Page) -> list[Sequence[Any]]:
