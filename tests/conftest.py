@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ def postgres_url() -> Iterator[str]:
 class Places:
     """Where a test may make rooms: `places("a")` is a new address, for the database that the test runs on."""
 
-    def __init__(self, folder: Path, server: Callable[[], str] | None) -> None:
+    def __init__(self, folder: Path, server: str = "") -> None:
         self._folder = folder
         self._server = server
         self._prefix = f"t{secrets.token_hex(6)}"
@@ -34,17 +34,16 @@ class Places:
 
     def __call__(self, name: str = "test") -> str:
         """An address, the same for the same name."""
-        if self._server is None:
+        if not self._server:
             return str(self._folder / f"{name}.room")
         schema = f"{self._prefix}_{name}"
         if schema not in self.schemas:
             self.schemas.append(schema)
-        url = self._server()
-        return f"{url}{'&' if '?' in url else '?'}schema={schema}"
+        return f"{self._server}{'&' if '?' in self._server else '?'}schema={schema}"
 
     def clean(self) -> None:
-        if self.schemas and self._server is not None:
-            drop_schemas(self._server(), self.schemas)
+        if self.schemas:
+            drop_schemas(self._server, self.schemas)
 
 
 def drop_schemas(url: str, schemas: list[str]) -> None:
@@ -67,12 +66,12 @@ def opened(where: str) -> Iterator[Room]:
 
 @pytest.fixture
 def places_sqlite(tmp_path: Path) -> Places:
-    return Places(tmp_path, None)
+    return Places(tmp_path)
 
 
 @pytest.fixture
-def places_postgres(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Places]:
-    places = Places(tmp_path, lambda: str(request.getfixturevalue("postgres_url")))
+def places_postgres(tmp_path: Path, postgres_url: str) -> Iterator[Places]:
+    places = Places(tmp_path, postgres_url)
     yield places
     places.clean()
 
