@@ -178,7 +178,7 @@ QUERIES = (
     "Task where due after 2020-01-01T10:00:00Z and day before 2030-12-31",
     "Task where id is 01890a5d-ac96-774b-0000-000000000064",
     "Task where metadata['camera'] is A and friends.name is Ice",
-    "Task where note matches 'steel ste*' or (bid + 3) * 2 - -1 / 4 >= hours",
+    "Task where note matches 'steel ste*' or (bid + 3) * 2 - -1 / 4 >= `hours`",
     "Task where price > 19.98 and color is '#1e90ff' and labels contains x and sizes > 1",
     "Shot where frames is None or entity_type is Shot",
     "select project.name, count() as n, sum(bid), avg(hours), min(day), max(due) from Task group by project.name",

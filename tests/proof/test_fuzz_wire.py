@@ -210,7 +210,13 @@ def test_postgresql_applies_a_message_or_refuses_it_whole(
     assert outcomes["InvalidValue"]
 
 
-@pytest.mark.parametrize("commit", sound_commits(), ids=lambda each: type(each.operations[0]).__name__)
+@pytest.mark.parametrize(
+    "commit",
+    [
+        pytest.param(each, id=f"{number}-{type(each.operations[0]).__name__}")
+        for number, each in enumerate(sound_commits())
+    ],
+)
 def test_every_sound_commit_is_taken(tmp_path: Path, commit: Commit) -> None:
     with Room.open(tmp_path / "a.room") as room:
         fill(room)
