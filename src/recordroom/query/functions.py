@@ -49,7 +49,7 @@ def canonical(number: Decimal) -> str | None:
     exponent = number.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -30:
         number = number.quantize(_FINEST, ROUND_HALF_UP, WIDE)
-    if abs(number) >= _LARGEST:
+    if number.copy_abs() >= _LARGEST:  # abs() would round
         return None
     text = format(number, "f")
     if "." in text:

@@ -109,8 +109,8 @@ def _leads_to_many(schema: Schema, type_name: str, names: tuple[str, ...]) -> bo
 class QueryResolver(ValueResolver):
     """Resolves one query; a sub-query gets a resolver of its own with the same context."""
 
-    def query(self, query: syntax.Query) -> Query:
-        """The resolved query."""
+    def query(self, query: syntax.Query, *, behind_in: bool = False) -> Query:
+        """The resolved query. Behind `in` it selects what it says and nothing beside."""
         self.schema[query.type]
         _check_window(self, query)
         root = Root(self.context.number(), query.type)
@@ -119,7 +119,7 @@ class QueryResolver(ValueResolver):
         group_by = tuple(self._group_key(each, scope) for each in query.group_by)
         self.keys = {node: Key(place, group_by[place].type) for place, node in enumerate(query.group_by)}
         self.grouping = True
-        outputs, entities = self._outputs(query, scope)
+        outputs, entities = self._outputs(query, scope, with_ways=not behind_in)
         order_by = tuple(self._order(each, scope, query, outputs) for each in query.order_by)
         self.grouping = False
         grouped = bool(query.group_by) or self.has_group_aggregate
@@ -141,7 +141,7 @@ class QueryResolver(ValueResolver):
 
     # --- what is selected ---
 
-    def _outputs(self, query: syntax.Query, scope: Scope) -> tuple[tuple[Output, ...], bool]:
+    def _outputs(self, query: syntax.Query, scope: Scope, *, with_ways: bool) -> tuple[tuple[Output, ...], bool]:
         if not query.select and not query.group_by:
             return self._everything(query.type, scope), True
         entities = not query.group_by and all(
@@ -154,7 +154,7 @@ class QueryResolver(ValueResolver):
             output = self._output(each, scope)
             if found.setdefault(output.name, output) != output:
                 raise self.invalid(f"two selected values are called {output.name!r}")
-        if entities:
+        if entities and with_ways:
             for each in query.select:
                 self._add_way(each.value, scope, found)
         return tuple(found.values()), entities
@@ -440,7 +440,7 @@ class QueryResolver(ValueResolver):
 
     def _in_query(self, node: syntax.InQuery, scope: Scope) -> Condition:
         inner = QueryResolver(self.context)
-        query = inner.query(_for_one_value(node.query))
+        query = inner.query(_for_one_value(node.query), behind_in=True)
         if len(query.outputs) != 1:
             raise self.invalid("a query behind `in` selects one value")
         [output] = query.outputs

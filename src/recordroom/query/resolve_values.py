@@ -220,7 +220,11 @@ class ValueResolver:
         attribute = self.attribute(type_name, name)
         if attribute.kind == "mapping":
             return self._under_key(path, row, attribute, rest)
-        if len(rest) > 1 and not (attribute.kind == "reference" and rest[1:] == ("id",)):
+        if attribute.kind == "reference" and rest[1:] == ("id",):
+            # A reference holds the id of what it refers to.
+            of_target = self.schema.attribute(attribute.target, "id")
+            return Get(row, name, ValueType("uuid", target=attribute.target)), of_target
+        if len(rest) > 1:
             raise self.invalid(f"{type_name}.{name} is a {attribute.kind}; it has no attribute {rest[1]!r}")
         return self._scalar(row, type_name, attribute), attribute
 
@@ -362,12 +366,17 @@ class ValueResolver:
         return found[0], found[1]
 
     def together(self, nodes: tuple[syntax.Value, ...], scope: Scope, binders: Binders | None) -> list[Value]:
-        """Several values of what will be one type; constants take the type of the first other value."""
+        """Several values of what will be one type; constants take the type of the first other value.
+
+        Beside a choice they are texts: a constant need not be in its list.
+        """
         values: dict[int, Value] = {}
         for place, node in enumerate(nodes):
             if not is_constant(node):
                 values[place] = self.value(node, scope, binders)
         leading = next(iter(values.values())).type if values else None
+        if leading is not None and leading.family == "choice":
+            leading = TEXT
         for place, node in enumerate(nodes):
             if place not in values:
                 values[place] = self._fitting(node, leading, scope)

@@ -245,11 +245,13 @@ class _Columns:
         self.storage: list[Storage] = []
         self._places: dict[Value, int] = {}
 
-    def add(self, value: Value) -> Field:
+    def add(self, value: Value, *, several: bool = False) -> Field:
+        """The column of a value; of a multi-valued attribute, whose type is that of its items, as it is stored."""
         place = self._places.get(value)
+        storage = Storage.JSON if several else value.type.storage
         if place is None:
-            place = self._places[value] = self.put(*self.builder.shown(value))
-        return Field(place, value.type.storage)
+            place = self._places[value] = self.put(*self.builder.shown(value, storage))
+        return Field(place, storage)
 
     def put(self, element: Element, storage: Storage) -> int:
         self.elements.append(element)
@@ -281,9 +283,9 @@ class StatementBuilder(ConditionBuilder):
         storage = tuple(columns.storage)
         return select, Layout(query.type, ids, types, outputs, storage, tuple(key.field for key in keys))
 
-    def shown(self, value: Value) -> tuple[Element, Storage]:
+    def shown(self, value: Value, storage: Storage) -> tuple[Element, Storage]:
         """A value as a column of the result."""
-        return self._canonical(self.value(value), value.type.storage)
+        return self._canonical(self.value(value), storage)
 
     def _canonical(self, element: Element, storage: Storage) -> tuple[Element, Storage]:
         """Decimals of PostgreSQL as canonical text."""
@@ -292,8 +294,7 @@ class StatementBuilder(ConditionBuilder):
         return sa.cast(sa.func.trim_scale(element), cast_type(Storage.TEXT)), Storage.TEXT
 
     def _output(self, value: Value, attribute: Attribute, columns: _Columns) -> Field:
-        field = columns.add(value)
-        return field._replace(storage=Storage.JSON) if attribute.multi else field
+        return columns.add(value, several=True) if attribute.multi else columns.add(value)
 
     def _types(self, root: Root, columns: _Columns) -> int | None:
         if not self.schema.in_hierarchy(root.type):
