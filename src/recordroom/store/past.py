@@ -19,16 +19,22 @@ from .relations import relations_of
 from .sqltext import marked, quoted
 from .tables import past
 
-__all__ = ["check_not_pruned", "prune_plan", "retention_plan"]
+__all__ = ["check_not_pruned", "prune_plan", "pruned_plan", "retention_plan"]
 
 _DAY = 24 * 60 * 60 * 1_000_000
 _STEP = 10_000
 
 
+def pruned_plan() -> Plan[int]:
+    """The oldest revision whose state can be read; 0 where nothing was pruned."""
+    rows = yield Fetch("SELECT pruned FROM rr_room")
+    pruned: int = rows[0][0]
+    return pruned
+
+
 def check_not_pruned(revision: int) -> Plan[None]:
     """PastPruned where the state at `revision` can no longer be read."""
-    rows = yield Fetch("SELECT pruned FROM rr_room")
-    pruned = rows[0][0]
+    pruned = yield from pruned_plan()
     if revision < pruned:
         raise PastPruned(revision=revision, oldest=pruned)
 

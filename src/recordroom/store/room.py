@@ -31,23 +31,18 @@ from ..query.request import (
 from .catalog import Catalog, Catalogs, catalog_of
 from .commit import commit_plan
 from .creation import check_database_key, database_infos, drop_database, insert_database, next_schema_revision
+from .history import history_plan
 from .journal import header_plan, journal_plan, revision_at_plan
 from .opened import FollowersBehind, Needs, Opened, change_settings
 from .opening import Mode, Opening, open_shared
-from .plans import Driver, Fetch, Plan, Row
+from .past import pruned_plan, retention_plan
+from .plans import Driver, Fetch, Plan, Row, nothing
+from .reading import count_rows, explain, members, needs_search, query_page, stream_fetch
+from .revert import revert_plan
 from .schema_preview import preview
 from .search import search_plan
 from .settings import Settings
-
-try:
-    from .reading import count_rows, explain, members, needs_search, query_page, stream_fetch
-except ImportError:
-    pass
-try:
-    from .history import history_plan
-    from .revert import revert_plan
-except ImportError:
-    pass
+from .verify import Report, check_plan
 
 __all__ = ["Room"]
 
@@ -264,6 +259,29 @@ class Room:
 
     # --- upkeep ---
 
+    def check(self) -> Report:
+        """Everything in the room that does not agree; `problems` is empty when all is well.
+
+        Followers catch up first where the room is open for writing.
+        """
+        for database in self.databases():
+            self._followed(database.key, _all, lambda catalog: nothing())
+        dialect = self.driver.dialect
+        return self._read(lambda catalogs: check_plan(catalogs.by_key, dialect))
+
+    def prune(self, days: int | None = None) -> int:
+        """Forget the past that is older than `days`, or than the retention setting; the oldest revision that is left.
+
+        Without either nothing is forgotten. Live entities and the headers that they name stay.
+        """
+        self._check_writable()
+        days = self.settings.retention if days is None else days
+        if days is not None:
+            dialect, kept = self.driver.dialect, days
+            while self._write(lambda catalogs: retention_plan(catalogs.by_key, dialect, kept, _now())):
+                pass
+        return self._read(lambda catalogs: pruned_plan())
+
     def compact(self) -> None:
         """Give back space that is not used."""
         self._check_writable()
@@ -279,6 +297,10 @@ def _now() -> int:
 
 def _nothing(catalog: Catalog) -> tuple[str, ...]:
     return ()
+
+
+def _all(catalog: Catalog) -> tuple[str, ...]:
+    return ("history", "search")
 
 
 def _history(catalog: Catalog) -> tuple[str, ...]:
