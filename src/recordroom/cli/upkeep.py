@@ -65,7 +65,7 @@ def check(*words: Words, room: Room = None, json: Json = False) -> int:
     else:
         for each in problems:
             say(str(each))
-        counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in plain.items() if type(value) is int)
+        counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in report.counts.items())
         say(f"{counted(len(problems), 'problem')} found ({counts})." if problems else f"Everything agrees ({counts}).")
     return FOUND_PROBLEMS if problems else 0
 
