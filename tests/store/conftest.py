@@ -14,14 +14,14 @@ from tests.store.desk import Desk
 @pytest.fixture(scope="session")
 def desk_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """The one desk on SQLite."""
-    with Room.open(Places(tmp_path_factory.mktemp("desk"), None)("desk")) as room:
+    with Room.open(Places(tmp_path_factory.mktemp("desk"))("desk")) as room:
         yield Desk(room)
 
 
 @pytest.fixture(scope="session")
 def desk_postgresql(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """The one desk on PostgreSQL."""
-    places = Places(tmp_path_factory.mktemp("desk"), lambda: postgres_url)
+    places = Places(tmp_path_factory.mktemp("desk"), postgres_url)
     with Room.open(places("desk")) as room:
         yield Desk(room)
     places.clean()

@@ -38,7 +38,7 @@ from .checks import check_commit_facts, check_operation
 from .computed import check_computed
 from .ends import dependents, judge
 from .faults import Faults, LeftOut, refusal
-from .followers import before_schema_change, keep_up
+from .followers import LAG, Lag, before_schema_change, keep_up
 from .journal import after_schema_changes, dump_operations, types_touched
 from .plans import Fetch, Plan, Run, Violation
 from .schema_changes import apply_schema
@@ -57,6 +57,7 @@ class _Start(NamedTuple):
     revision: int
     time: int
     result: CommitResult | None
+    lag: Lag
 
 
 def commit_plan(
@@ -68,10 +69,10 @@ def commit_plan(
     deleted entities that come back.
     """
     check_commit_facts(commit.id, commit.notes)
-    start = yield from _start(catalog.dialect, commit.id, actor)
+    start = yield from _start(catalog, commit.id, actor)
     if start.result is not None:
         return msgspec.structs.replace(start.result, repeated=True)
-    yield from keep_up(catalog, start.revision)
+    yield from keep_up(catalog, start.revision, start.lag)
     outcome, refused = yield from _attempts(catalog, commit, start.revision + 1, numbers)
     if not outcome.journal:
         return CommitResult(revision=start.revision, time=start.time or now, refused=refused)
@@ -88,14 +89,16 @@ def commit_plan(
     return result
 
 
-def _start(dialect: str, commit_id: bytes, actor: str) -> Plan[_Start]:
+def _start(catalog: Catalog, commit_id: bytes, actor: str) -> Plan[_Start]:
     sql = (
         "SELECT r.revision, (SELECT time FROM rr_commit WHERE revision = r.revision),"
-        " (SELECT result FROM rr_commit WHERE actor = ? AND id = ?) FROM rr_room AS r"
+        f" (SELECT result FROM rr_commit WHERE actor = ? AND id = ?), {LAG} FROM rr_room AS r"
     )
-    rows = yield Fetch(marked(dialect, sql), (actor, commit_id))
-    revision, time, result = rows[0]
-    return _Start(revision, time or 0, None if result is None else _results.decode(result))
+    database = catalog.database
+    parameters = (actor, commit_id, f"history:{database}", f"search:{database}", f"history:{database}")
+    rows = yield Fetch(marked(catalog.dialect, sql), parameters)
+    revision, time, result, *lag = rows[0]
+    return _Start(revision, time or 0, None if result is None else _results.decode(result), Lag(*lag))
 
 
 def _record(

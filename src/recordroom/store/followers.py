@@ -7,16 +7,15 @@ read on first. A schema operation lets all of them read everything, so that they
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from ..model.operations import Operation
 from .catalog import Catalog
-from .journal import position
 from .plans import Fetch, Plan
 from .replaced import follow_history
 from .search import follow_search, index_changes
-from .sqltext import marked
 
-__all__ = ["FOLLOWERS", "before_schema_change", "behind", "catch_up", "keep_up"]
+__all__ = ["FOLLOWERS", "LAG", "Lag", "before_schema_change", "behind", "catch_up", "keep_up"]
 
 FOLLOWERS = ("history", "search")
 
@@ -56,24 +55,29 @@ def _head() -> Plan[int]:
     return head
 
 
-def keep_up(catalog: Catalog, revision: int) -> Plan[None]:
+class Lag(NamedTuple):
+    """How far followers have read, and every so often how many bytes of journal `history` has not."""
+
+    history: int | None
+    search: int | None
+    unread: int | None
+
+
+# As columns of a query of rr_room as r, for the names "history:…", "search:…" and "history:…" again, so that a commit
+# that nothing is behind of asks nothing more.
+LAG = (
+    "(SELECT revision FROM rr_follower WHERE name = ?), (SELECT revision FROM rr_follower WHERE name = ?),"
+    f" CASE WHEN mod(r.revision, {_LOOK_EVERY}) = 0 THEN (SELECT sum(length(operations)) FROM rr_journal"
+    " WHERE revision > coalesce((SELECT revision FROM rr_follower WHERE name = ?), 0)) END"
+)
+
+
+def keep_up(catalog: Catalog, revision: int, lag: Lag) -> Plan[None]:
     """Before a commit: let followers that are too far behind `revision` read on."""
-    if revision % _LOOK_EVERY:
-        return
-    if (yield from _too_far_behind(catalog, revision)):
+    if revision - (lag.history or 0) > _MOST_COMMITS or int(lag.unread or 0) > _MOST_BYTES:
         yield from follow_history(catalog, revision)
-    searched = yield from position(catalog.dialect, "search", catalog.database)
-    if revision - searched > _MOST_COMMITS_UNSEARCHED:
+    if revision - (lag.search or 0) > _MOST_COMMITS_UNSEARCHED:
         yield from follow_search(catalog, revision, _BATCH)
-
-
-def _too_far_behind(catalog: Catalog, revision: int) -> Plan[bool]:
-    start = yield from position(catalog.dialect, "history", catalog.database)
-    if revision - start > _MOST_COMMITS:
-        return True
-    sql = marked(catalog.dialect, "SELECT sum(length(operations)) FROM rr_journal WHERE revision > ?")
-    rows = yield Fetch(sql, (start,))
-    return (rows[0][0] or 0) > _MOST_BYTES
 
 
 def before_schema_change(catalog: Catalog, revision: int, pending: Sequence[Operation]) -> Plan[None]:
