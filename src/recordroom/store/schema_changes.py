@@ -87,6 +87,7 @@ def _change_tables(change: _Change) -> Plan[None]:
     if guarded:
         # A table whose foreign keys have checks still to be made cannot be altered.
         yield Run("SET CONSTRAINTS ALL IMMEDIATE")
+    yield from _check_targets_that_stay(change)
     yield from _delete_rows_of_dropped_types(change)
     for text in tables.before:
         yield Run(text)
@@ -96,7 +97,6 @@ def _change_tables(change: _Change) -> Plan[None]:
         yield Run(text)
     yield from _fill(change)
     yield from check_values(change.new, change.pairs)
-    yield from _check_moved_targets(change)
     yield from _make_indexes(change, tables)
     yield from _move_counters(change)
     if guarded:
@@ -178,7 +178,7 @@ def _convert(change: _Change, conversion: Conversion) -> Plan[None]:
         # Only the foreign key is another one.
         yield Run(f"UPDATE {quoted(table)} SET {quoted(conversion.into)} = {quoted(conversion.new.name)}")
         return
-    where, old, new = _attributes_of(change, conversion)
+    pair, old, new = _attributes_of(change, conversion)
     work = _Converting(old, converter(old, new))
     keys = _keys_of(conversion.table)
     column = conversion.new.name
@@ -192,7 +192,9 @@ def _convert(change: _Change, conversion: Conversion) -> Plan[None]:
             yield UpdateColumns(table, columns, {conversion.into: values}, (*keys.values(), conversion.new.storage))
         rows = [] if len(rows) < PAGE else (yield pages.send(rows[-1]))
     if work.count and not of_past:
-        raise refused(where, f"expected {work.expected}", work.count, work.wrong)
+        raise refused(pair.where, f"expected {work.expected}", work.count, work.wrong)
+    if conversion.new.references:
+        yield from check_targets(change.new, pair, table, conversion.into, "id")
 
 
 class _Converting:
@@ -223,28 +225,28 @@ def _keys_of(table: TableKey) -> dict[str, Storage]:
     return {**keys, "until": Storage.INTEGER} if of_past else keys
 
 
-def _attributes_of(change: _Change, conversion: Conversion) -> tuple[str, Attribute, Attribute]:
+def _attributes_of(change: _Change, conversion: Conversion) -> tuple[AttributePair, Attribute, Attribute]:
     what, type_name, name, _ = conversion.table
     if what == "entity":
         type_name, name = conversion.column
     pair = next(each for each in change.pairs if (each.type, each.new.name) == (type_name, name))
     assert pair.old is not None
     if what == "entity":
-        return pair.where, pair.old, pair.new
+        return pair, pair.old, pair.new
     # The values of a mapping are scalars of its kind `of`.
-    return pair.where, Attribute(name=name, kind=pair.old.of), Attribute(name=name, kind=pair.new.of)
+    return pair, Attribute(name=name, kind=pair.old.of), Attribute(name=name, kind=pair.new.of)
 
 
-# --- what holds after ---
+# --- what must hold ---
 
 
-def _check_moved_targets(change: _Change) -> Plan[None]:
+def _check_targets_that_stay(change: _Change) -> Plan[None]:
+    """References and links whose ids stay where they are, and must name entities of another type now."""
     tables = change.new.tables
     for pair in change.pairs:
-        if pair.old is None or pair.new.kind not in ("reference", "links"):
+        if pair.old is None or pair.old.kind != pair.new.kind or pair.new.kind not in ("reference", "links"):
             continue
-        before = change.names.get((pair.old.target, ""), (pair.old.target, ""))[0]
-        if pair.old.kind == pair.new.kind and before == pair.new.target:
+        if change.names.get((pair.old.target, ""), (pair.old.target, ""))[0] == pair.new.target:
             continue
         if pair.new.kind == "reference":
             column = tables.column_name(pair.type, pair.new.name)

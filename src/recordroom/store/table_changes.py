@@ -67,14 +67,16 @@ def plan_tables(
     gone = [shape for shape in old.values() if table_key(shape.key, renames) not in new]
     made = [shape for key, shape in new.items() if key not in kept]
     tables = {pair.old.name: pair.new.name for pair in pairs}
-    conversions = [each for pair in pairs for each in _conversions(pair, tables)]
+    remade = [pair for pair in pairs if any(each.old.name in pair.old.primary for each in _conversions(pair, tables))]
+    conversions = [each for pair in pairs if pair not in remade for each in _conversions(pair, tables)]
     added = [(pair.new.key, key) for pair in pairs for key in pair.new.columns if key not in pair.columns.values()]
-    stays = _indexes_that_stay(pairs, conversions)
+    stays = _indexes_that_stay([pair for pair in pairs if pair not in remade], conversions)
     return TableChanges(
         before=[
             *(f"DROP INDEX {quoted(index.name)}" for shape in old.values() for index in shape.indexes
               if shape not in gone and index not in stays),
             *(text for pair in pairs for text in _renaming(pair)),
+            *(text for pair in remade for text in _remaking(pair, dialect)),
             *_creating(made, dialect),
             *(add_column(new[table].name, new[table].columns[column], dialect) for table, column in added),
             *(add_column(new[each.table].name, _beside(each, dialect), dialect) for each in conversions),
@@ -142,6 +144,16 @@ def _renaming(pair: _Pair) -> Iterator[str]:
         old, new = pair.old.columns[key].name, pair.new.columns[to].name
         if old != new:
             yield f"ALTER TABLE {table} RENAME COLUMN {quoted(old)} TO {quoted(new)}"
+
+
+def _remaking(pair: _Pair, dialect: str) -> Iterator[str]:
+    """A table whose key changes is made anew: the columns of a key cannot be dropped."""
+    table, aside = quoted(pair.new.name), quoted(f"{pair.new.name[:58]}~old")
+    columns = ", ".join(quoted(shape.name) for shape in pair.new.columns.values())
+    yield f"ALTER TABLE {table} RENAME TO {aside}"
+    yield create_table(pair.new, dialect)
+    yield f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {aside}"
+    yield f"DROP TABLE {aside}"
 
 
 def _creating(made: list[TableShape], dialect: str) -> Iterator[str]:
