@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from ..errors import InvalidValue
 from ..model.ids import show_id
@@ -88,6 +88,10 @@ class _Members(Relation, Sequence[Entity]):
 
     def __bool__(self) -> bool:
         return len(self) > 0
+
+    def __iadd__(self, members: Iterable[Entity]) -> Self:
+        self.extend(members)
+        return self
 
     def append(self, member: Entity) -> None:
         """Add one that is not there yet; InvalidValue if it is known to be."""

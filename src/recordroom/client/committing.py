@@ -237,6 +237,8 @@ class Committer:
                     assert entity._edits is not None
                     entity._edits[clash.attribute] = raw
                     work.now.rebased.setdefault(entity, {})[clash.attribute] = wire.revision
+                # What is loaded is older than what was chosen from.
+                session._loader.expire([entity])
 
     def _resolve_delete(self, entity: Entity, wire: WireClash, *, keep: bool) -> None:
         deleted = self._session._work.now.deleted

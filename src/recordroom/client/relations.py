@@ -332,7 +332,7 @@ class Relations:
         view = self.view(entity, name)
         key, work = self.key(entity._facts, view._attribute), self._session._work
         if isinstance(view, Collection):
-            for member in [*(view._loaded or ()), *self._touched_by(view)]:
+            for member in self._changed_members(view):
                 work.forget(member, view._attribute.inverse)
         elif isinstance(view, Links) and key in work.now.links:
             pairs = work.now.links[key]
@@ -340,6 +340,16 @@ class Relations:
                 pairs.discard(*((member, entity) if view._attribute.derived else (entity, member)))
         elif isinstance(view, Mapping):
             work.now.keys.get(key, {}).pop(entity, None)
+
+    def _changed_members(self, view: Collection) -> list[Entity]:
+        """Entities whose recorded reference leads to the owner, or away from it."""
+        owner, name = view._owner._id, view._attribute.inverse
+        found = [member for member in self._touched_by(view) if (member._edits or {}).get(name) == owner]
+        for member in self._session._work.now.modified:
+            page, row = member._place()
+            if name in (member._edits or {}) and name in member._facts.references and page.raw(name, row) == owner:
+                found.append(member)
+        return found
 
     # --- loading ---------------------------------------------------------------------------------
 

@@ -63,14 +63,22 @@ def shape_of(session: Session, query: Query, parameters: Mapping[str, Any]) -> S
 
 
 class QueryResult:
-    """What a query finds. Nothing is asked until you iterate, count, index or export."""
+    """What a query finds. Nothing is asked until you iterate, count, index or export.
+
+    A wrong name is an error then, or at once in `session.query`.
+    """
+
+    __slots__ = ("_count", "_parameters", "query", "session")
 
     def __init__(self, session: Session, query: Query, parameters: Mapping[str, Any] | None = None) -> None:
         self.session = session
         self.query = query
         self._parameters = dict(parameters or {})
-        self._shape = session._shape(query, self._parameters)
         self._count: int | None = None
+
+    @property
+    def _shape(self) -> Shape:
+        return self.session._shape(self.query, self._parameters)
 
     @property
     def tree(self) -> Query:

@@ -71,7 +71,7 @@ class Session:
         self._at = at
         self._is_closed = False
         self._lock = threading.RLock()
-        self._shapes: dict[Query, Shape] = {}
+        self._shapes: dict[tuple[Query, frozenset[str]], Shape] = {}
         self._work = Work()
         self._editor = Editor(self)
         self._loader = Loader(self)
@@ -125,7 +125,9 @@ class Session:
         """
         self._check_open()
         given = {name: _parameter(value) for name, value in parameters.items()}
-        return QueryResult(self, _query_of(question), given)
+        result = QueryResult(self, _query_of(question), given)
+        self._shape(result.query, given)
+        return result
 
     def populate(self, entities: Entity | Iterable[Entity], paths: str | Iterable[str]) -> None:
         """Load paths such as `"name, project.name, assignees.email"` of entities, in one request per type and page.
@@ -433,8 +435,9 @@ class Session:
 
     def _shape(self, query: Query, parameters: Mapping[str, Any]) -> Shape:
         """How a query is asked; found once for each query."""
+        key = (query, frozenset(parameters))
         try:
-            found = self._shapes.get(query)
+            found = self._shapes.get(key)
         except TypeError:
             raise InvalidQuery(reason="a query tree holds plain literals only") from None
         if found is None:
@@ -446,7 +449,7 @@ class Session:
                 found = shape_of(self, query, parameters)
             if len(self._shapes) >= _MOST_SHAPES:
                 self._shapes.clear()
-            self._shapes[query] = found
+            self._shapes[key] = found
         return found
 
     def _check_open(self) -> None:

@@ -87,10 +87,11 @@ class _Settlement:
                 relations.settle_references(key, columns[name], root)
                 if page.bulk:
                     relations.settle_bulk(key, columns[name], root)
-        if page.gone:
-            known = self.session._identity.map(facts.root)
-            for row in page.gone:
-                known.pop(page.ids[row], None)
+        known = self.session._identity.map(facts.root)
+        for row in page.gone:
+            entity = known.get(page.ids[row])
+            if entity is not None and entity._page is page:
+                del known[page.ids[row]]
 
     def _kept_rows(self, block: CreateBlock, facts: TypeFacts) -> Sequence[int]:
         """The rows that were created; entities that were refused move to a new page, to be sent again."""
