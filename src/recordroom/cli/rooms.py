@@ -61,6 +61,6 @@ def open_session(
     room: str, database: str, *, mode: Literal["read", "write"] = "read", create: bool = False, wait: float = 0.0
 ) -> Session:
     """A session with the room; RoomNotFound where there is none and `create` is not asked for."""
-    from ..connect import connect
+    from .. import connect
 
     return connect(room, database=database, mode=mode, create=create, wait=wait)

@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 
 __all__ = ["history", "two_sessions"]
 
-BUSIEST = "select plane.tailnum as tailnum, count() as flights from Flight where plane is_not None group by plane.tailnum order by flights desc, tailnum limit 1"
+BUSIEST = """
+select plane.tailnum as tailnum, count() as flights from Flight
+where plane.seats > 100 group by plane.tailnum order by flights desc, tailnum limit 1"""
 
 
 def two_sessions(mine: Session, theirs: Session, stage: Stage) -> Any:
     """Edits of different attributes merge; edits of the same one clash. Gives the aircraft that was edited."""
     tailnum = mine.query(BUSIEST).one()["tailnum"]
     one, other = (session.query("Plane").where(f'tailnum is "{tailnum}"').one() for session in (mine, theirs))
-    stage.say(f"{tailnum}, a {one['manufacturer']} {one['model']} with {one['seats']} seats, is open in two sessions.")
+    stage.say(f"{tailnum} ({one['manufacturer']} {one['model']}, {one['seats']} seats) is open in two sessions.")
     seats = one["seats"]
 
     one["model"] = f"{one['model']} (refitted)"
@@ -27,7 +29,8 @@ def two_sessions(mine: Session, theirs: Session, stage: Stage) -> Any:
     mine.commit(notes="refitted")
     theirs.commit(notes="speed measured")
     mine.refresh(one)
-    stage.say(f"  One sets the model, the other the speed: both stand. {one['model']}, {one['speed']} mph")
+    stage.say("One sets the model, the other the speed, and both stand:")
+    stage.table(["model", "speed", "seats"], [[one["model"], one["speed"], one["seats"]]])
 
     one["seats"], other["seats"] = seats + 6, seats - 2
     theirs.commit(notes="two seats less")
@@ -35,10 +38,10 @@ def two_sessions(mine: Session, theirs: Session, stage: Stage) -> Any:
         mine.commit(notes="six seats more")
     except Conflict as conflict:
         clash = conflict.attributes["seats"]
-        stage.say("  Both set the seats: the second commit is refused, and says")
+        stage.say("Both set the seats: the second commit raises Conflict, and changes nothing.")
         stage.table(["base", "mine", "theirs"], [[clash.base, clash.mine, clash.theirs]])
-        mine.commit(notes="six seats more, as the workshop says", on_conflict="mine")
-        stage.say(f'  Committed again with on_conflict="mine": {one["seats"]} seats')
+        mine.commit(notes="the workshop is right", on_conflict="mine")
+        stage.say(f'Committed again with on_conflict="mine": {one["seats"]} seats.')
     return one
 
 

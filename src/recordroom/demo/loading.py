@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..client.rows import ImportReport, TextOptions, import_rows
+from ..client.rows import ImportReport, TextOptions, Unresolved, import_rows
 from .source import TABLES, Table, open_table, rows_in
 from .stage import Stage
 
@@ -60,11 +60,17 @@ def load(session: Session, stage: Stage, most: int | None) -> dict[str, ImportRe
     unresolved = [each for report in reports.values() for each in report.unresolved.values()]
     if unresolved:
         stage.say()
-        stage.say("The data is dirty in real ways. Nothing was dropped: these flights are kept without the reference,")
-        stage.say("and what the source wrote stands in tailnum and dest_code.")
-    for each in unresolved:
-        stage.say(f"  {each}")
+        stage.say("The data is dirty in real ways. Nothing was dropped: these flights are kept")
+        stage.say("without the reference, and tailnum and dest_code say what the source wrote.")
+        stage.table(
+            ["reference", "rows", "different", "most often"],
+            [[each.attribute, each.count, len(each.values), _most_often(each)] for each in unresolved],
+        )
     return reports
+
+
+def _most_often(unresolved: Unresolved) -> str:
+    return ", ".join(f"{name} ({count:,})" for name, count in unresolved.examples[:2])
 
 
 def _rate(report: ImportReport) -> float:

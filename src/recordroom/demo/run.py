@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..connect import connect
+from .. import connect
 from ..errors import NotARoom
 from . import asking, editing, loading
 from .picture import draw
@@ -30,7 +30,8 @@ def run_demo(folder: Path, most: int | None = None, stage: Stage | None = None) 
     stage = stage or Stage()
     data_folder()
     room = _fresh(folder)
-    stage.say(f"recordroom demo: every flight that left New York City in 2013, in {room}")
+    stage.say("recordroom demo: every flight that left New York City in 2013")
+    stage.say(f"The room is {room}")
     with connect(str(room)) as session:
         return _story(session, folder, most, stage)
 
@@ -96,9 +97,10 @@ def _what_next(folder: Path, stage: Stage) -> None:
     stage.say()
     stage.say("Try next:")
     stage.code(f"""
-recordroom query {room} 'Flight where dest.name contains "Honolulu" order by dep_delay desc'
-recordroom history {room} Airline UA
-recordroom search {room} 'international'
-recordroom export {room} 'Flight where month is 7' july.parquet
-recordroom check {room}
-python -i -c 'import recordroom as rr; session = rr.connect("{room}")'""")
+export RECORDROOM_ROOM={room}
+recordroom query 'Flight where dest.faa is "HNL" order by dep_delay desc'
+recordroom history Airline UA
+recordroom search 'international'
+recordroom export 'Flight where month is 7' july.parquet
+recordroom schema show
+recordroom check""")

@@ -53,13 +53,15 @@ class Stage:
     def table(self, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """A table; numbers stand at the right."""
         listed = [[_cell(each) for each in row] for row in rows]
+        if not listed:
+            return self.say("  (none)")
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2), header_style="bold")
         for position, name in enumerate(names):
             numeric = all(row[position][1] for row in listed)
             table.add_column(name, justify="right" if numeric else "left", overflow="fold")
         for row in listed:
             table.add_row(*(Text(text) for text, _ in row))
-        self._console.print(table)
+        return self._console.print(table)
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Any]:
