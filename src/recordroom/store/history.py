@@ -122,7 +122,8 @@ def _row_events(catalog: Catalog, layout: Layout, request: HistoryRequest, names
     chunk = request.limit + 1
     sql = f"SELECT {text} FROM {quoted(layout.past)} WHERE id = ? AND until < ? ORDER BY until DESC LIMIT {int(chunk)}"
     start = _ALWAYS if request.before is None else (yield from _first_needed(catalog, layout, request.id, upto))
-    versions = [_version((*row, None), names) for row in rows]
+    # Between the present one and those before `start` there are others.
+    versions = [_version((*row, None), names) for row in rows] if start == _ALWAYS else []
     events: list[_Event] = []
     newer: _Version | None = None
     # Versions may be alike in the attributes asked for: read on until there are changes enough.
