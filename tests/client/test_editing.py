@@ -121,7 +121,7 @@ def test_an_entity_of_another_session_is_refused_with_a_hint(session: Session, o
     project = session.create("Project", {"name": "P"})
     session.commit()
 
-    with pytest.raises(InvalidReference, match="session.merge"):
+    with pytest.raises(InvalidReference, match=r"session\.merge"):
         other.create("Task", {"name": "x", "project": project})
     task = other.create("Task", {"name": "x", "project": other.merge(project)})
     assert task["project"]["name"] == "P"
@@ -270,8 +270,8 @@ def test_a_closed_session_refuses_every_verb(session: Session) -> None:
         lambda: session.create_many("Task", {"name": ["b"]}),
         lambda: session.query("Task"),
         lambda: session.get("Task", task["id"]),
-        lambda: session.commit(),
-        lambda: session.rollback(),
+        session.commit,
+        session.rollback,
         lambda: session.delete(task),
         lambda: session.refresh(task),
         lambda: session.history(task),
@@ -304,7 +304,7 @@ def test_the_past_refuses_changes(session: Session) -> None:
         lambda: past.create_many("Task", {"name": ["b"]}),
         lambda: past.delete(found),
         lambda: found["assignees"].clear() or found["metadata"].update(a="b"),
-        lambda: past.commit(),
+        past.commit,
         lambda: past.publish("t"),
         lambda: past.apply_schema("x = 1\n"),
     ]

@@ -20,7 +20,7 @@ from ..errors import InvalidQuery, InvalidValue, SessionClosed, UnknownAttribute
 from ..model.ids import show_id
 from ..model.schema import Attribute, Schema
 from ..query.syntax import Query
-from . import bulk, encoding, ensuring, past
+from . import bulk, encoding, ensuring, past, schemas
 from .committing import Committed, Committer, OnConflict, OnError, event
 from .databases import Databases
 from .editing import Editor, entities_in, type_name
@@ -275,11 +275,12 @@ class Session:
         return Types(self)
 
     def plan_schema(self, source: str | FilePath | SchemaDocument, *, allow_drop: bool = False) -> SchemaPlan:
-        """What `apply_schema` would do. `source` is TOML text, the path of a TOML file, or a document."""
-        from ..model.schema_diff import diff
+        """What `apply_schema` would do, to types and to the entities there are.
 
-        self._learn_schema()
-        return diff(self.schema, _document(source), allow_drop=allow_drop)
+        `source` is TOML text, the path of a TOML file, or a document. InvalidSchema for what is wrong in it.
+        """
+        self._check_open()
+        return schemas.with_effects(self, schemas.plan_of(self, schemas.document_of(source), allow_drop=allow_drop))
 
     def apply_schema(
         self, source: str | FilePath | SchemaDocument, *, allow_drop: bool = False, notes: str | None = None
@@ -289,7 +290,7 @@ class Session:
         What the document lacks stays, unless `allow_drop`. SchemaChangeRefused where existing entities contradict.
         """
         self._editor.allow()
-        plan = self.plan_schema(source, allow_drop=allow_drop)
+        plan = schemas.plan_of(self, schemas.document_of(source), allow_drop=allow_drop)
         if not plan.empty:
             self._committer.send_operations(plan.operations, notes)
             self._learn_schema()
@@ -501,16 +502,3 @@ def _parameter(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_parameter(each) for each in value]
     return getattr(value_of(value), "value", value)
-
-
-def _document(source: str | FilePath | SchemaDocument) -> SchemaDocument:
-    from ..model.schema_file import load_text
-
-    if isinstance(source, str):
-        if "\n" not in source and source.endswith(".toml"):
-            source = FilePath(source)
-        else:
-            return load_text(source)
-    if isinstance(source, FilePath):
-        return load_text(source.read_text(encoding="utf-8"), where=str(source))
-    return source
