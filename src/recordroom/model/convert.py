@@ -58,7 +58,8 @@ def _as(new: Attribute, value: Any) -> Any:
     try:
         return check(value, one)
     except WrongValue:
-        if isinstance(value, bool) or (isinstance(value, float) and new.kind == "integer"):
+        # Only from and to text: the texts of other kinds may look alike and mean something else.
+        if not isinstance(value, str) and not kind.textual:
             raise
         return kind.parse(_text_of(value), one)
 
@@ -83,7 +84,9 @@ def _nearest(kind: str, value: Any) -> Any:
             return int(value)
         case "decimal", float():
             return Decimal(repr(value))
-        case "number", Decimal() if Decimal(repr(float(value))) == value:
+        case "number", Decimal():
+            if Decimal(repr(float(value))) != value:
+                raise WrongValue("a number of no more digits than a 64-bit float keeps")
             return float(value)
         case "integer", Decimal() if value == value.to_integral_value():
             return int(value)

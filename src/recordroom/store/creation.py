@@ -12,6 +12,7 @@ from ..model.schema import Schema
 from ..query.request import DatabaseInfo
 from .catalog import Catalog, dump_schema, load_schema
 from .ddl import drop_everything
+from .functions import POSTGRES_FUNCTIONS
 from .migrations import FORMAT
 from .plans import Fetch, Plan, Run
 from .search import forget, search_tables_ddl
@@ -52,7 +53,9 @@ def placeholders(dialect: str, count: int) -> str:
 
 
 def create_room(dialect: str, room_id: bytes, settings: Settings) -> Plan[None]:
-    """Every table of the room itself, and its default database."""
+    """Every table of the room itself, its functions, and its default database."""
+    for text in POSTGRES_FUNCTIONS if dialect == "postgresql" else ():
+        yield Run(text)
     sql = sql_dialect(dialect)
     for table in system_tables().sorted_tables:
         text = str(CreateTable(table).compile(dialect=sql)).rstrip()

@@ -10,19 +10,18 @@ from ..errors import Error, RoomReadOnly
 from .catalog import Catalog, Catalogs, catalog_of, load_catalogs
 from .creation import store_settings
 from .followers import behind, catch_up
+from .past import check_not_pruned, retention_plan
 from .plans import Driver, Plan
 from .settings import Settings, changed
 
-__all__ = ["FollowersBehind", "Needs", "Opened", "change_settings"]
+__all__ = ["FollowersBehind", "Opened", "change_settings"]
 
 _BORROW_SECONDS = 1.0
-
-# Which followers must have read everything before something is read from a database.
-Needs = Callable[[Catalog], tuple[str, ...]]
+_TIDY_MICROSECONDS = 60 * 60 * 1_000_000
 
 
 class FollowersBehind(Exception):
-    """Followers must read on before a plan can give the right answer."""
+    """Followers (`names`) of a database that must have read everything before a plan can give the right answer."""
 
     def __init__(self, database: str, names: tuple[str, ...]) -> None:
         super().__init__(f"{', '.join(names)} of {database}")
@@ -38,6 +37,7 @@ class Opened:
         self.settings = settings
         self.catalogs: Catalogs | None = None
         self.users = 0
+        self._tidy_at = 0
         self._make_writer = writer
 
     def current(self) -> Plan[Catalogs]:
@@ -48,24 +48,38 @@ class Opened:
             self.catalogs = found
         return found
 
-    def following(self, database: str, needs: Needs) -> Plan[Catalog]:
-        """The catalog of `database`; FollowersBehind where followers it needs have something to read."""
-        catalog = catalog_of((yield from self.current()), database)
-        names = needs(catalog)
-        if names and (yield from behind({database: catalog}, names)):
-            raise FollowersBehind(database, names)
+    def following(self, lag: FollowersBehind, at: int | None = None) -> Plan[Catalog]:
+        """The catalog of a database; raises `lag` where the followers it names have something to read.
+
+        PastPruned where the state `at` a revision cannot be read any more.
+        """
+        catalog = catalog_of((yield from self.current()), lag.database)
+        if lag.names and (yield from behind({lag.database: catalog}, lag.names)):
+            raise lag
+        if at is not None:
+            yield from check_not_pruned(at)
         return catalog
 
     def catch_up(self, lag: FollowersBehind) -> None:
         """Let followers read everything there is, a batch at a time, so that commits get their turn."""
         with self._writer() as driver:
-            more = True
-            while more:
-                more = driver.write(self._read_on(lag))
+            while driver.write(self._read_on(lag)):
+                pass
 
     def _read_on(self, lag: FollowersBehind) -> Plan[bool]:
         catalog = catalog_of((yield from self.current()), lag.database)
         return (yield from catch_up({lag.database: catalog}, lag.names))
+
+    def tidy(self, now: int) -> None:
+        """After a commit: a step of forgetting what is older than the retention, where it is time for one."""
+        days = self.settings.retention
+        if days is not None and now >= self._tidy_at:
+            more = self.driver.write(self._forget(days, now))
+            self._tidy_at = now if more else now + _TIDY_MICROSECONDS
+
+    def _forget(self, days: int, now: int) -> Plan[bool]:
+        catalogs = yield from self.current()
+        return (yield from retention_plan(catalogs.by_key, self.driver.dialect, days, now))
 
     @contextlib.contextmanager
     def _writer(self) -> Iterator[Driver]:

@@ -31,12 +31,13 @@ from ..query.request import (
 from .catalog import Catalog, Catalogs, catalog_of
 from .commit import commit_plan
 from .creation import check_database_key, database_infos, drop_database, insert_database, next_schema_revision
+from .followers import FOLLOWERS
 from .history import history_plan
 from .journal import header_plan, journal_plan, revision_at_plan
-from .opened import FollowersBehind, Needs, Opened, change_settings
+from .opened import FollowersBehind, Opened, change_settings
 from .opening import Mode, Opening, open_shared
 from .past import pruned_plan, retention_plan
-from .plans import Driver, Fetch, Plan, Row, nothing
+from .plans import Driver, Fetch, Plan, Row
 from .reading import count_rows, explain, members, needs_search, query_page, stream_fetch
 from .revert import revert_plan
 from .schema_preview import preview
@@ -140,18 +141,18 @@ class Room:
 
         return opened.driver.write(plan())
 
-    def _followed(self, database: str, needs: Needs, make: Callable[[Catalog], Plan[T]]) -> T:
-        """Read from `database` once the followers that `needs` names have read everything there is."""
+    def _followed(self, lag: FollowersBehind, make: Callable[[Catalog], Plan[T]], at: int | None = None) -> T:
+        """Read from a database once followers have read everything there is."""
         opened = self._open
 
         def plan() -> Plan[T]:
-            catalog = yield from opened.following(database, needs)
+            catalog = yield from opened.following(lag, at)
             return (yield from make(catalog))
 
         while True:
             try:
                 return opened.driver.run(plan())
-            except FollowersBehind as lag:
+            except FollowersBehind:
                 opened.catch_up(lag)
 
     # --- what a transport does ---
@@ -170,50 +171,55 @@ class Room:
 
     def query(self, request: QueryRequest) -> Page:
         """One page of a query."""
-        return self._followed(request.database, _needs(request), lambda catalog: query_page(catalog, request))
+        return self._followed(_needs(request), lambda catalog: query_page(catalog, request), request.at)
 
     def stream(self, request: QueryRequest) -> Iterator[Page]:
         """Every page of a query, of one snapshot, in bounded memory."""
-        opened, needs = self._open, _needs(request)
+        opened, lag = self._open, _needs(request)
 
         def plan() -> Plan[tuple[Fetch, Callable[[list[Row]], Page]]]:
-            catalog = yield from opened.following(request.database, needs)
+            catalog = yield from opened.following(lag, request.at)
             return stream_fetch(catalog, request)
 
         while True:
             try:
                 yield from opened.driver.stream(plan(), request.size)
-            except FollowersBehind as lag:
+            except FollowersBehind:
                 opened.catch_up(lag)
             else:
                 return
 
     def count(self, request: QueryRequest) -> int:
         """How many rows a query has, its limit and offset counted in."""
-        return self._followed(request.database, _needs(request), lambda catalog: count_rows(catalog, request))
+        return self._followed(_needs(request), lambda catalog: count_rows(catalog, request), request.at)
 
     def explain(self, request: QueryRequest) -> str:
         """The statement that would run, its parameters and the database's plan, for a person."""
-        return self._followed(request.database, _needs(request), lambda catalog: explain(catalog, request))
+        return self._read(lambda catalogs: explain(catalog_of(catalogs, request.database), request))
 
     def members(self, request: MembersRequest) -> Members:
         """The members of one collection, links or mapping attribute of many owners."""
-        needs = _nothing if request.at is None else _history
-        return self._followed(request.database, needs, lambda catalog: members(catalog, request))
+        lag = FollowersBehind(request.database, () if request.at is None else ("history",))
+        return self._followed(lag, lambda catalog: members(catalog, request), request.at)
 
     def commit(self, commit: Commit) -> CommitResult:
         """Apply a commit, all of it or nothing; a repeat gets the first result."""
-        return self._write(
-            lambda catalogs: commit_plan(catalog_of(catalogs, commit.database), commit, self.actor, _now())
+        now = _now()
+        result = self._write(
+            lambda catalogs: commit_plan(catalog_of(catalogs, commit.database), commit, self.actor, now)
         )
+        self._open.tidy(now)
+        return result
 
     def history(self, request: HistoryRequest) -> list[Change]:
         """Who changed what of one entity, newest first."""
-        return self._followed(request.database, _history, lambda catalog: history_plan(catalog, request))
+        lag = FollowersBehind(request.database, ("history",))
+        return self._followed(lag, lambda catalog: history_plan(catalog, request))
 
     def search(self, request: SearchRequest) -> list[Hit]:
         """Entities whose texts hold every word, best first."""
-        return self._followed(request.database, _search, lambda catalog: search_plan(catalog, request))
+        lag = FollowersBehind(request.database, ("search",))
+        return self._followed(lag, lambda catalog: search_plan(catalog, request))
 
     def revision_at(self, moment: int) -> int:
         """The revision that was the latest at `moment` (microseconds since 1970, UTC); 0 before the first."""
@@ -264,10 +270,11 @@ class Room:
 
         Followers catch up first where the room is open for writing.
         """
-        for database in self.databases():
-            self._followed(database.key, _all, lambda catalog: nothing())
-        dialect = self.driver.dialect
-        return self._read(lambda catalogs: check_plan(catalogs.by_key, dialect))
+        opened = self._open
+        if not opened.driver.read_only:
+            for key in opened.driver.run(opened.current()).by_key:
+                opened.catch_up(FollowersBehind(key, FOLLOWERS))
+        return self._read(lambda catalogs: check_plan(catalogs.by_key, opened.driver.dialect))
 
     def prune(self, days: int | None = None) -> int:
         """Forget the past that is older than `days`, or than the retention setting; the oldest revision that is left.
@@ -292,26 +299,8 @@ def _now() -> int:
     return time.time_ns() // 1000
 
 
-# --- what must have been followed before something is read ---
-
-
-def _nothing(catalog: Catalog) -> tuple[str, ...]:
-    return ()
-
-
-def _all(catalog: Catalog) -> tuple[str, ...]:
-    return ("history", "search")
-
-
-def _history(catalog: Catalog) -> tuple[str, ...]:
-    return ("history",)
-
-
-def _search(catalog: Catalog) -> tuple[str, ...]:
-    return ("search",)
-
-
-def _needs(request: QueryRequest) -> Callable[[Catalog], tuple[str, ...]]:
+def _needs(request: QueryRequest) -> FollowersBehind:
+    """Which followers must have read everything before a query can be answered."""
     if request.at is not None:
-        return _history
-    return lambda catalog: ("search",) if needs_search(catalog, request.query) else ()
+        return FollowersBehind(request.database, ("history",))
+    return FollowersBehind(request.database, ("search",) if needs_search(None, request.query) else ())
