@@ -92,10 +92,14 @@ def check_query(asked: Asked, query: Query, state: State, size: int, at: int | N
 def check_members(asked: Asked, state: State, type_name: str, attribute: str, at: int | None) -> None:
     owners = sorted(state.entities(type_name))
     found = asked.driver.run(
-        members(asked.catalog, MembersRequest(database="main", type=type_name, attribute=attribute, owners=owners, at=at))
+        members(
+            asked.catalog, MembersRequest(database="main", type=type_name, attribute=attribute, owners=owners, at=at)
+        )
     )
     if SCHEMA.attribute(type_name, attribute).kind == "mapping":
-        rows = [(owner, *entry) for owner in owners for entry in sorted(state.entries(type_name, owner, attribute).items())]
+        rows = [
+            (owner, *entry) for owner in owners for entry in sorted(state.entries(type_name, owner, attribute).items())
+        ]
         assert list(zip(found.owners, found.keys, found.values, strict=True)) == rows
         return
     rows = [(owner, *member) for owner in owners for member in sorted(state.members(type_name, owner, attribute))]
@@ -123,7 +127,7 @@ def agree(asked: Asked, seed: int) -> None:
     asked.tell(world)
     for _ in range(QUERIES):
         state, at = dice.choice([(world.now, None), (world.now, NOW), (world.then, THEN)])
-        query = Queries(dice, state, search=at is None).query()
+        query = Queries(dice, world, state, search=at is None).query()
         check_query(asked, query, state, dice.choice([1, 2, 1000]), at)
     for type_name, attribute in COLLECTIONS:
         state, at = dice.choice([(world.now, None), (world.then, THEN)])

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recordroom.model.kinds import KINDS, Storage
-from recordroom.model.operations import Create  # noqa: F401  (shows where blocks would come from)
 from recordroom.model.schema import Attribute as A
 from recordroom.model.schema import EntityType, Schema
 from recordroom.query import syntax as s
@@ -90,7 +89,17 @@ NOW, THEN = 4, 2  # the revision of the present state, and of the past one
 COMMITS = [(1, "ann", 1_000_000), (2, "bob", 2_000_000), (3, "ann", 86_400_000_000), (4, "zoë", 1_700_000_000_000_000)]
 
 _TEXTS = ["", "a", "A", "ab", "aB", "b", "Ä", "ä", "ß", "K", "İ", "Σ", "ς", "σ", "100%", "a_b", "a\\b", "x y"]
-_TEXTS += ["O'Hara", '"', "漢字 字", "\U0001f600", "\U0010ffff", "a\U0010ffff", "\ue000", "line\nbreak", "'; drop table x; --"]
+_TEXTS += [
+    "O'Hara",
+    '"',
+    "漢字 字",
+    "\U0001f600",
+    "\U0010ffff",
+    "a\U0010ffff",
+    "\ue000",
+    "line\nbreak",
+    "'; drop table x; --",
+]
 POOLS: dict[str, list[Any]] = {
     "text": _TEXTS,
     "long_text": ["the quick brown fox", "Quick foxes", "fox", "", "a fox's ÄPFEL", "brown"],
@@ -100,7 +109,16 @@ POOLS: dict[str, list[Any]] = {
     "decimal": ["0", "-12.5", "1.1", "1.15", "9" * 35, "-" + "9" * 35, "0." + "0" * 29 + "1", "2", "100", "-0.3"],
     "boolean": [True, False],
     "date": [-719162, -1, 0, 1, 19999, 20000, 2932896, 59, 58],
-    "datetime": [-62135596800000000, -1, 0, 1, 86_400_000_000, 1_700_000_000_123_456, 253402300799999999, -86_400_000_000],
+    "datetime": [
+        -62135596800000000,
+        -1,
+        0,
+        1,
+        86_400_000_000,
+        1_700_000_000_123_456,
+        253402300799999999,
+        -86_400_000_000,
+    ],
     "json": ["{}", "[1,2]", '"a"', '{"a":1}'],
     "uuid": [uuid.UUID(int=number).bytes for number in (0, 1, 2**128 - 1)],
     "choice": list(STATUS),
@@ -112,14 +130,13 @@ def new_id(dice: random.Random) -> bytes:
     return dice.randbytes(16)
 
 
-def raw_value(dice: random.Random, attribute: A) -> Any:
-    """A raw scalar for a stored attribute that is no reference; often None."""
-    if dice.random() < 0.2:
-        return None
-    if attribute.multi:
-        items = dice.choices(POOLS[attribute.kind], k=dice.randrange(4))
-        return json.dumps(items, separators=(",", ":"), ensure_ascii=False)
-    return dice.choice(POOLS["weight" if attribute.name == "weight" else attribute.kind])
+def few_of_each(dice: random.Random) -> dict[str, list[Any]]:
+    """A world has few different values, so that queries find some."""
+    return {kind: dice.sample(pool, min(len(pool), 4)) for kind, pool in POOLS.items()}
+
+
+def pool_of(attribute: A) -> str:
+    return "weight" if attribute.name == "weight" else attribute.kind
 
 
 # --- states ---------------------------------------------------------------------------------------
@@ -136,8 +153,12 @@ class State:
     """One state of the world; a `Source` of the evaluator."""
 
     revision: int
-    entities_by_root: dict[str, dict[bytes, Entity]] = field(default_factory=lambda: {"Person": {}, "Project": {}, "Item": {}})
-    links: dict[tuple[bytes, bytes], tuple[str | None, int]] = field(default_factory=dict)  # Item.people → note, revision
+    entities_by_root: dict[str, dict[bytes, Entity]] = field(
+        default_factory=lambda: {"Person": {}, "Project": {}, "Item": {}}
+    )
+    links: dict[tuple[bytes, bytes], tuple[str | None, int]] = field(
+        default_factory=dict
+    )  # Item.people → note, revision
     mappings: dict[tuple[str, bytes, str], tuple[Any, int]] = field(default_factory=dict)  # attribute, owner, key
 
     def entities(self, type_name: str) -> Iterator[bytes]:
@@ -188,8 +209,9 @@ class World:
     def __init__(self, dice: random.Random) -> None:
         self.then, self.now = State(THEN), State(NOW)
         self._dice = dice
+        self.pools = few_of_each(dice)
         for type_name in ("Person", "Project", "Item", "Shot", "Edit"):
-            for _ in range(dice.randrange(5)):
+            for _ in range(dice.randrange(8)):
                 self._add(type_name)
         for root in self.then.entities_by_root:
             for each in self.then.entities_by_root[root].values():
@@ -197,9 +219,18 @@ class World:
         self._go_on()
         self._relate()
 
+    def _value(self, attribute: A) -> Any:
+        """A raw scalar for a stored attribute that is no reference; sometimes None."""
+        dice, pool = self._dice, self.pools[pool_of(attribute)]
+        if dice.random() < 0.15:
+            return None
+        if attribute.multi:
+            return json.dumps(dice.choices(pool, k=dice.randrange(4)), separators=(",", ":"), ensure_ascii=False)
+        return dice.choice(pool)
+
     def _add(self, type_name: str) -> None:
         dice = self._dice
-        values = {each.name: raw_value(dice, each) for each in stored(type_name) if each.kind != "reference"}
+        values = {each.name: self._value(each) for each in stored(type_name) if each.kind != "reference"}
         born = dice.choice((1, 2))
         root = self.then.entities_by_root[SCHEMA.root(type_name)]
         values |= {"number": len(root) + 1, "created_revision": born, "revision": dice.randint(born, 2)}
@@ -221,7 +252,7 @@ class World:
         new = []
         for type_name in ("Person", "Project", "Item", "Shot"):
             if dice.random() < 0.5:
-                values = {each.name: raw_value(dice, each) for each in stored(type_name) if each.kind != "reference"}
+                values = {each.name: self._value(each) for each in stored(type_name) if each.kind != "reference"}
                 root = self.now.entities_by_root[SCHEMA.root(type_name)]
                 values |= {"number": 100 + len(root), "created_revision": 3, "revision": 3}
                 added = root[new_id(dice)] = Entity(type_name, values)
@@ -235,7 +266,7 @@ class World:
                     values = each.values | dict.fromkeys(lost) | {"revision": dice.choice((3, 4))}
                     for attribute in dice.sample(stored(each.type), 3):
                         if attribute.kind != "reference":
-                            values[attribute.name] = raw_value(dice, attribute)
+                            values[attribute.name] = self._value(attribute)
                     root[entity] = Entity(each.type, values)
 
     def _is_lost(self, attribute: A, entity: Entity) -> bool:
@@ -251,7 +282,7 @@ class World:
                     note = dice.choice([None, *_TEXTS[:6]])
                     state.links[item, person] = (note, revision)
             for project in state.entities("Project"):
-                for name, pool in (("facts", _TEXTS), ("scores", POOLS["integer"])):
+                for name, pool in (("facts", self.pools["text"]), ("scores", self.pools["integer"])):
                     for key in dice.sample(KEYS, dice.randrange(3)):
                         state.mappings[name, project, key] = (dice.choice(pool), revision)
         # What was there before and is the same now was not touched since.
@@ -282,7 +313,9 @@ def fill(catalog: Catalog, world: World) -> Plan[None]:
 
 def _clear(catalog: Catalog) -> Plan[None]:
     tables = catalog.tables
-    names = [tables.relation_name(type_name, SCHEMA.attribute(type_name, attribute)) for type_name, attribute in _RELATIONS]
+    names = [
+        tables.relation_name(type_name, SCHEMA.attribute(type_name, attribute)) for type_name, attribute in _RELATIONS
+    ]
     names += [tables.entity_name(root) for root in ("Item", "Project", "Person")]
     for name in names:
         for each in (name, past(name)):
@@ -390,12 +423,15 @@ _TEXTUAL = ("text", "long_text", "choice")
 class Queries:
     """Random queries over one state."""
 
-    def __init__(self, dice: random.Random, state: State, *, search: bool) -> None:
+    def __init__(self, dice: random.Random, world: World, state: State, *, search: bool) -> None:
         self.dice = dice
+        self.pools = world.pools
         self.state = state
         self.search = search
 
-    def way(self, type_name: str, kinds: tuple[str, ...] | None = None, *, many: bool = True, multi: bool = True) -> Way:
+    def way(
+        self, type_name: str, kinds: tuple[str, ...] | None = None, *, many: bool = True, multi: bool = True
+    ) -> Way:
         found = [
             each
             for each in _WAYS[type_name]
@@ -418,7 +454,8 @@ class Queries:
             return s.Literal(self.dice.choice(["Item", "Shot", "Edit", "Person"]))
         if attribute.system and kind == "text":
             return s.Literal(self.dice.choice(["ann", "bob", "zoë"]))
-        return s.Literal(self._shown(kind, self.dice.choice(POOLS["weight" if attribute.name == "weight" else kind])))
+        pools = self.pools if self.dice.random() < 0.8 else POOLS
+        return s.Literal(self._shown(kind, self.dice.choice(pools[pool_of(attribute)])))
 
     def _shown(self, kind: str, raw: Any) -> Any:
         if kind == "date":
@@ -446,26 +483,34 @@ class Queries:
         return s.Arithmetic(self.dice.choice("+-*/"), left, right)
 
     def numeric_call(self, type_name: str, depth: int, *, many: bool) -> s.Value:
-        function = self.dice.choice(["length", "round", "abs", "year", "month", "day", "coalesce", *(["aggregate"] * 3)])
+        function = self.dice.choice(
+            ["length", "round", "abs", "year", "month", "day", "coalesce", *(["aggregate"] * 3)]
+        )
         match function:
             case "length":
                 return s.Call("length", (self.way(type_name, _TEXTUAL, many=many, multi=False).path,))
             case "round":
                 number = self.number(type_name, depth, many=many)
-                return s.Call("round", (number, s.Literal(self.dice.randrange(3))) if self.dice.random() < 0.7 else (number,))
+                return s.Call(
+                    "round", (number, s.Literal(self.dice.randrange(3))) if self.dice.random() < 0.7 else (number,)
+                )
             case "abs":
                 return s.Call("abs", (self.number(type_name, depth, many=many),))
             case "year" | "month" | "day":
                 return s.Call(function, (self.way(type_name, ("date", "datetime"), many=many).path,))
             case "coalesce":
-                return s.Call("coalesce", (self.number(type_name, depth, many=many), self.number(type_name, 0, many=many)))
+                return s.Call(
+                    "coalesce", (self.number(type_name, depth, many=many), self.number(type_name, 0, many=many))
+                )
         return self.aggregate(type_name)
 
     def aggregate(self, type_name: str) -> s.Value:
         """Over the members of a collection; sums of what adds up exactly in any order."""
         ends = [each for each in _WAYS[type_name] if each.many and not each.attribute.multi]
         counted = [each for each in ends if each.attribute.kind != "mapping"]
-        summed = [each for each in ends if each.attribute.kind in ("integer", "decimal") or each.attribute.name == "weight"]
+        summed = [
+            each for each in ends if each.attribute.kind in ("integer", "decimal") or each.attribute.name == "weight"
+        ]
         function = self.dice.choice(["count", "sum", "avg", "min", "max"])
         summed = [each for each in summed if each.attribute.computed is None]
         if function == "avg":
@@ -523,9 +568,26 @@ class Queries:
     def text(self, type_name: str) -> s.Condition:
         way = self.way(type_name, _TEXTUAL)
         operator = self.dice.choice(["like", "like", "not_like", "contains", "starts_with", "ends_with"])
-        text = self.dice.choice([*_TEXTS, "new"])
+        text = self.dice.choice([*self.pools["text"], *self.pools["text"], *_TEXTS, "new"])
         if "like" in operator:
-            text = self.dice.choice(["%", "", text, f"%{text}", f"{text}%", f"%{text}%", "_", "a_", "%b", "A%", "a\\_b", "100\\%", "%\\", "ä%b%"])
+            text = self.dice.choice(
+                [
+                    "%",
+                    "",
+                    text,
+                    f"%{text}",
+                    f"{text}%",
+                    f"%{text}%",
+                    "_",
+                    "a_",
+                    "%b",
+                    "A%",
+                    "a\\_b",
+                    "100\\%",
+                    "%\\",
+                    "ä%b%",
+                ]
+            )
         return s.Compare(operator, way.path, s.Literal(text))
 
     def of_numbers(self, type_name: str) -> s.Condition:
@@ -535,14 +597,23 @@ class Queries:
 
     def of_paths(self, type_name: str) -> s.Condition:
         left = self.way(type_name, None, multi=False)
-        kinds = next((group for group in (_NUMERIC, ("text", "long_text"), ("date", "datetime")) if left.attribute.kind in group), (left.attribute.kind,))
+        kinds = next(
+            (
+                group
+                for group in (_NUMERIC, ("text", "long_text"), ("date", "datetime"))
+                if left.attribute.kind in group
+            ),
+            (left.attribute.kind,),
+        )
         if left.attribute.relation or left.attribute.name == "id":
             return s.Compare(self.dice.choice(["is", "is_not"]), left.path, left.path)
         right = self.way(type_name, kinds, multi=False)
         ordered = left.attribute.kind in _ORDERED
         if right.attribute.name == "id":
             right = left
-        return s.Compare(self.dice.choice(["is", "is_not", "<", ">="] if ordered else ["is", "is_not"]), left.path, right.path)
+        return s.Compare(
+            self.dice.choice(["is", "is_not", "<", ">="] if ordered else ["is", "is_not"]), left.path, right.path
+        )
 
     def text_value(self, type_name: str, *, many: bool = True) -> s.Value:
         path = self.way(type_name, _TEXTUAL, many=many, multi=False).path
@@ -552,7 +623,9 @@ class Queries:
             case 1:
                 return s.Call("upper", (path,))
             case 2:
-                return s.Call("concat", (path, s.Literal("-"), self.way(type_name, ("integer",), many=many, multi=False).path))
+                return s.Call(
+                    "concat", (path, s.Literal("-"), self.way(type_name, ("integer",), many=many, multi=False).path)
+                )
             case 3:
                 return s.Call("coalesce", (path, s.Literal("none")))
         return path
@@ -563,7 +636,11 @@ class Queries:
         if isinstance(left, s.Path) and operator in ("<", ">"):
             operator = "is"
         if operator == "like" or (isinstance(left, s.Path) and operator == "is") or self.dice.random() < 0.6:
-            return s.Compare(operator, left, s.Literal(self.dice.choice(["new", *_TEXTS])) if not isinstance(left, s.Path) else s.Literal("new"))
+            return s.Compare(
+                operator,
+                left,
+                s.Literal(self.dice.choice(["new", *_TEXTS])) if not isinstance(left, s.Path) else s.Literal("new"),
+            )
         right = self.text_value(type_name)
         if isinstance(right, s.Path) and operator in ("<", ">"):
             operator = "is_not"
@@ -579,7 +656,15 @@ class Queries:
             path = self.way(inner, (left.attribute.kind,), many=False, multi=False).path
             query = s.Query(inner, (s.Selected(path),), self.condition(inner, 1))
         if self.dice.random() < 0.3:
-            query = s.Query(query.type, query.select, query.where, (), (s.OrderKey(s.Path(("number",)), False), s.OrderKey(s.Path(("id",)))), self.dice.randrange(3), self.dice.randrange(2))
+            query = s.Query(
+                query.type,
+                query.select,
+                query.where,
+                (),
+                (s.OrderKey(s.Path(("number",)), False), s.OrderKey(s.Path(("id",)))),
+                self.dice.randrange(3),
+                self.dice.randrange(2),
+            )
         return s.InQuery(left.path, query, negated)
 
     def words(self, type_name: str) -> s.Condition:
@@ -588,7 +673,9 @@ class Queries:
         way = self.way(type_name, ("text", "long_text"), multi=True)
         if way.attribute.system or way.attribute.computed or way.names[-2:-1] == ("facts",):
             return self.plain(type_name)
-        return s.Compare("matches", way.path, s.Literal(self.dice.choice(["fox", "quick fo*", "äpfel", "A", "字", "brown the"])))
+        return s.Compare(
+            "matches", way.path, s.Literal(self.dice.choice(["fox", "quick fo*", "äpfel", "A", "字", "brown the"]))
+        )
 
     def members(self, type_name: str, depth: int) -> s.Condition:
         own = [each for each in SCHEMA.attributes(type_name).values() if each.relation]
@@ -602,22 +689,30 @@ class Queries:
             return s.Has(path, None if empty else self.condition(attribute.target, depth))
         inner = self.condition(attribute.target, depth)
         if attribute.notes and self.dice.random() < 0.5:
-            note = s.Compare(self.dice.choice(["is", "is_not", "like"]), s.Path(("note",)), s.Literal(self.dice.choice(_TEXTS[:6])))
+            note = s.Compare(
+                self.dice.choice(["is", "is_not", "like"]), s.Path(("note",)), s.Literal(self.dice.choice(_TEXTS[:6]))
+            )
             inner = s.And((note, inner))
         return s.Any(path, None if empty else inner)
 
     def entry(self, attribute: A) -> s.Condition:
         if attribute.of == "integer":
-            return s.Compare(self.dice.choice(["is", "<", ">"]), s.Path(("value",)), self.literal(A(name="", kind="integer")))
-        return s.Compare(self.dice.choice(["is", "like", "is_not"]), s.Path(("value",)), s.Literal(self.dice.choice(_TEXTS)))
+            return s.Compare(
+                self.dice.choice(["is", "<", ">"]), s.Path(("value",)), self.literal(A(name="", kind="integer"))
+            )
+        return s.Compare(
+            self.dice.choice(["is", "like", "is_not"]),
+            s.Path(("value",)),
+            s.Literal(self.dice.choice(self.pools["text"])),
+        )
 
     # --- whole queries ---
 
     def query(self) -> s.Query:
         type_name = self.dice.choice(["Person", "Project", "Item", "Item", "Shot", "Edit"])
         where = self.condition(type_name) if self.dice.random() < 0.8 else None
-        limit = self.dice.choice([None, None, 0, 1, 3, 10])
-        offset = self.dice.choice([0, 0, 1, 4])
+        limit = self.dice.choice([None, None, None, 0, 1, 3, 10])
+        offset = self.dice.choice([0, 0, 0, 1, 4])
         roll = self.dice.random()
         if roll < 0.35:
             return s.Query(type_name, (), where, (), self.order(type_name), limit, offset)
@@ -625,7 +720,11 @@ class Queries:
             paths = {self.way(type_name, many=False).path for _ in range(self.dice.randint(1, 4))}
             return s.Query(type_name, tuple(map(s.Selected, paths)), where, (), self.order(type_name), limit, offset)
         if roll < 0.8:
-            values = [self.number(type_name, many=False), self.text_value(type_name, many=False), self.aggregate(type_name)]
+            values = [
+                self.number(type_name, many=False),
+                self.text_value(type_name, many=False),
+                self.aggregate(type_name),
+            ]
             select = tuple(s.Selected(value, f"v{place}") for place, value in enumerate(values))
             return s.Query(type_name, select, where, (), self.order(type_name), limit, offset)
         return self.grouped(type_name, where, limit, offset)
@@ -648,10 +747,21 @@ class Queries:
         if keys and self.dice.random() < 0.3:
             keys[0] = s.Call("lower", (self.way(type_name, _TEXTUAL, many=False, multi=False).path,))  # type: ignore[call-overload]
         keys = list(dict.fromkeys(keys))
-        summed = [e for e in _WAYS[type_name] if not e.many and not e.attribute.multi and (e.attribute.kind in ("integer", "decimal") or e.attribute.name == "weight")]
+        summed = [
+            e
+            for e in _WAYS[type_name]
+            if not e.many
+            and not e.attribute.multi
+            and (e.attribute.kind in ("integer", "decimal") or e.attribute.name == "weight")
+        ]
         picked = [self.way(type_name, _ORDERED, many=False, multi=False) for _ in "12"]
         total = s.Call("sum", (self.dice.choice(summed).path,))
-        values: list[s.Value] = [s.Call("count"), total, s.Call("min", (picked[0].path,)), s.Call("max", (picked[1].path,))]
+        values: list[s.Value] = [
+            s.Call("count"),
+            total,
+            s.Call("min", (picked[0].path,)),
+            s.Call("max", (picked[1].path,)),
+        ]
         weight = next((e for e in summed if e.attribute.name == "weight"), None)
         if weight is not None:
             values += [s.Call("avg", (weight.path,)), s.Arithmetic("+", s.Call("sum", (weight.path,)), s.Literal(1))]

@@ -39,7 +39,7 @@ from ..query.resolved import (
 from ..query.shape import Shape, shape_of
 from .catalog import Catalog
 from .compile_conditions import ConditionBuilder
-from .compile_rows import Inputs, Level
+from .compile_rows import Inputs, Level, Source
 from .compile_values import Element, cast_type
 from .decimals import encode
 from .lists import list_parameter
@@ -317,9 +317,9 @@ class StatementBuilder(ConditionBuilder):
         select = level.select(*keys, *(found or [sa.literal_column("1").label("a")]))
         # By place: the same expression with parameters is not the same to PostgreSQL.
         select = select.group_by(*(sa.literal_column(str(place + 1)) for place in range(len(keys))))
-        groups = select.subquery(self.name("g"))
-        self.keys = [groups.c[f"k{place}"] for place in range(len(keys))]
-        self.aggregates = {id(each): groups.c[f"a{place}"] for place, each in enumerate(aggregates)}
+        groups = Source(select.subquery(self.name("g")))
+        self.keys = [groups[f"k{place}"] for place in range(len(keys))]
+        self.aggregates = {id(each): groups[f"a{place}"] for place, each in enumerate(aggregates)}
         return Level(groups)
 
     def count(self, query: Query) -> sa.Select[Any]:
@@ -398,17 +398,17 @@ class StatementBuilder(ConditionBuilder):
         if attribute.kind == "collection":
             level = self.start(root)
             table, _ = self.found(root)
-            near = table.c[self.tables.column_name(attribute.target, attribute.inverse)]
+            near = table[self.tables.column_name(attribute.target, attribute.inverse)]
         else:
             table = self.relations(type_name, attribute)
             level = Level(table)
-            near = table.c[self.near_end(attribute)]
+            near = table[self.near_end(attribute)]
             self.at(LinkRow(root.number), table, level)
             self._links[root.number] = (table, "source" if attribute.derived else "target")
         columns = _Columns(self)
         owner = columns.put(near, Storage.BYTES)
         ids = columns.add(_id_of(query)).place
-        note = columns.put(table.c.note, Storage.TEXT) if attribute.notes else None
+        note = columns.put(table["note"], Storage.TEXT) if attribute.notes else None
         types = self._types(root, columns)
         outputs = tuple((each.name, self._output(each.value, each.attribute, columns)) for each in query.outputs)
         level.conditions.append(self._of_owners(near))
@@ -420,9 +420,10 @@ class StatementBuilder(ConditionBuilder):
         table = self.relations(type_name, attribute)
         level = Level(table)
         storage = Attribute(name="", kind=attribute.of).kind_of.storage
-        value, kept = self._canonical(table.c.value, storage)
-        level.conditions.append(self._of_owners(table.c.owner))
-        select = level.select(table.c.owner, table.c.key, value).order_by(table.c.owner, table.c.key)
+        value, kept = self._canonical(table["value"], storage)
+        owner, key = table["owner"], table["key"]
+        level.conditions.append(self._of_owners(owner))
+        select = level.select(owner, key, value).order_by(owner, key)
         outputs = (("key", Field(1, Storage.TEXT)), ("value", Field(2, storage)))
         return select, Layout("", None, None, outputs, (Storage.BYTES, Storage.TEXT, kept), (), 0)
 

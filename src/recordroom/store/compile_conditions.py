@@ -123,6 +123,7 @@ class ConditionBuilder(ValueBuilder):
 
     def _like(self, node: Like, holds: bool) -> Test:
         value, pattern = self.value(node.value), self.bound(node.pattern)
+        test: Test
         if not self.sqlite:
             test = sa.func.rr_lower(value, type_=_TEXT).like(self.typed(pattern, node.pattern.type))
         elif node.pattern.value.isascii():
@@ -183,19 +184,23 @@ def _always(holds: bool) -> Test:
 
 
 def _contains(value: Any, part: Any, sqlite: bool) -> Test:
-    found = sa.func.instr if sqlite else sa.func.strpos
-    return found(value, part) > _ZERO
+    place: sa.ColumnElement[int] = (sa.func.instr if sqlite else sa.func.strpos)(value, part)
+    test: Test = place > _ZERO
+    return test
 
 
 def _starts_with(value: Any, part: Any, sqlite: bool) -> Test:
     if not sqlite:
         return sa.func.starts_with(value, part)
-    return sa.func.substr(value, _ONE, sa.func.length(part)) == part
+    test: Test = sa.func.substr(value, _ONE, sa.func.length(part)) == part
+    return test
 
 
 def _ends_with(value: Any, part: Any, sqlite: bool) -> Test:
     if not sqlite:
-        return sa.func.right(value, sa.func.char_length(part)) == part
+        end: sa.ColumnElement[str] = sa.func.right(value, sa.func.char_length(part))
+        same: Test = end == part
+        return same
     # A start before the first character would count from the end.
     start = sa.func.length(value, type_=_INTEGER) - sa.func.length(part, type_=_INTEGER)
     return sa.and_(start >= _ZERO, sa.func.substr(value, start + _ONE) == part)

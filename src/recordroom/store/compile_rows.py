@@ -6,7 +6,7 @@ join to the level of the row they start from, each once; collections become leve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -18,9 +18,9 @@ from ..query.resolved import Bound, Commit, Entry, LinkRow, Members, Root, Row, 
 from .catalog import Catalog
 from .decimals import encode
 from .lists import list_parameter
-from .tables import column_type, system_tables
+from .tables import LINK_COLUMNS, MAPPING_COLUMNS, column_type, past
 
-__all__ = ["Binder", "Inputs", "Level", "RowBuilder"]
+__all__ = ["Binder", "Inputs", "Level", "RowBuilder", "Source"]
 
 
 class Inputs(NamedTuple):
@@ -35,6 +35,8 @@ class Inputs(NamedTuple):
 
 
 Binder = Callable[[Inputs], Any]
+
+
 class _Unsaid(sa.types.UserDefinedType[Any]):
     """The type of PostgreSQL's parameters, which are cast where they stand: SQLAlchemy shall not cast them too."""
 
@@ -42,24 +44,37 @@ class _Unsaid(sa.types.UserDefinedType[Any]):
 
 
 _UNSAID = _Unsaid()
-_COMMITS = system_tables().tables["rr_commit"]
 _MOST_JOINS = 60  # SQLite joins at most 64 tables
+
+
+class Source:
+    """A table under a name of its own. Its columns are made as they are asked for: tables may have hundreds."""
+
+    def __init__(self, clause: sa.FromClause) -> None:
+        self.clause = clause
+        self._columns: dict[str, sa.ColumnElement[Any]] = {}
+
+    def __getitem__(self, name: str) -> sa.ColumnElement[Any]:
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = sa.ColumnClause(name, _selectable=self.clause)
+        return column
 
 
 class Level:
     """One SELECT: what it reads from, and what else must hold."""
 
-    def __init__(self, base: sa.FromClause) -> None:
-        self._from: sa.FromClause = base
+    def __init__(self, base: Source) -> None:
+        self._from: sa.FromClause = base.clause
         self.conditions: list[sa.ColumnElement[bool]] = []
 
-    def join(self, other: sa.FromClause, on: sa.ColumnElement[bool]) -> None:
+    def join(self, other: Source, on: sa.ColumnElement[bool]) -> None:
         """Read from `other` too; rows without a partner fall away."""
-        self._from = self._from.join(other, on)
+        self._from = self._from.join(other.clause, on)
 
-    def left_join(self, other: sa.FromClause, on: sa.ColumnElement[bool]) -> None:
+    def left_join(self, other: Source, on: sa.ColumnElement[bool]) -> None:
         """Read from `other` too, where there is a partner."""
-        self._from = self._from.outerjoin(other, on)
+        self._from = self._from.outerjoin(other.clause, on)
 
     def select(self, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
         """The SELECT, correlated to everything it names but does not read from."""
@@ -77,8 +92,8 @@ class RowBuilder:
         self.of_past = of_past
         self.binders: dict[str, Binder] = {}
         self._slots = {id(source): slot for slot, source in enumerate(sources)}
-        self._found: dict[Row, tuple[sa.FromClause, Level]] = {}
-        self._links: dict[int, tuple[sa.FromClause, str]] = {}
+        self._found: dict[Row, tuple[Source, Level]] = {}
+        self._links: dict[int, tuple[Source, str]] = {}
         self._names = 0
         self._past = sa.bindparam("at", type_=column_type(Storage.INTEGER) if self.sqlite else _UNSAID)
         if of_past:
@@ -125,31 +140,35 @@ class RowBuilder:
         self._names += 1
         return f"{letter}{self._names}"
 
-    def _present_or_past(self, table: sa.Table, of_past: sa.Table, letter: str) -> sa.FromClause:
+    def _table(self, table: str, columns: Iterable[str], letter: str) -> Source:
         if not self.of_past:
-            return table.alias(self.name(letter))
-        columns = list(table.c)
-        now = sa.select(*columns).where(table.c.revision <= self._past)
-        then = sa.select(*(of_past.c[column.name] for column in columns)).where(
-            of_past.c.revision <= self._past, of_past.c.until > self._past
+            return Source(sa.table(table).alias(self.name(letter)))
+        now, then = Source(sa.table(table)), Source(sa.table(past(table)))
+        names = list(columns)
+        unchanged = sa.select(*map(now.__getitem__, names)).where(now["revision"] <= self._past)
+        replaced = sa.select(*map(then.__getitem__, names)).where(
+            then["revision"] <= self._past, then["until"] > self._past
         )
-        return sa.union_all(now, then).subquery(self.name(letter))
+        return Source(sa.union_all(unchanged, replaced).subquery(self.name(letter)))
 
-    def entities(self, type_name: str) -> sa.FromClause:
+    def entities(self, type_name: str) -> Source:
         """The table of the hierarchy of `type_name`, under a name of its own."""
-        return self._present_or_past(self.tables.entity(type_name), self.tables.entity_past(type_name), "t")
+        columns = self.tables.storage[self.schema.root(type_name)]
+        return self._table(self.tables.entity_name(type_name), columns, "t")
 
-    def relations(self, type_name: str, attribute: Attribute) -> sa.FromClause:
+    def relations(self, type_name: str, attribute: Attribute) -> Source:
         """The table of a links or mapping attribute, under a name of its own."""
-        table = self.tables.relation(type_name, attribute)
-        return self._present_or_past(table, self.tables.relation(type_name, attribute, of_past=True), "r")
+        columns = LINK_COLUMNS if attribute.kind == "links" else MAPPING_COLUMNS
+        return self._table(self.tables.relation_name(type_name, attribute), columns, "r")
 
-    def of_type(self, table: sa.FromClause, type_name: str) -> list[sa.ColumnElement[bool]]:
+    def of_type(self, table: Source, type_name: str) -> list[sa.ColumnElement[bool]]:
         """The condition that a row of the hierarchy's table is a `type_name`; none where all are."""
         if self.schema.root(type_name) == type_name:
             return []
-        names = [sa.literal_column(f"'{name}'") for name in self.schema.subtypes(type_name)]
-        column = table.c.entity_type
+        names: list[sa.ColumnElement[str]] = [
+            sa.literal_column(f"'{name}'") for name in self.schema.subtypes(type_name)
+        ]
+        column = table["entity_type"]
         return [column == names[0] if len(names) == 1 else column.in_(names)]
 
     # --- rows ---
@@ -162,11 +181,11 @@ class RowBuilder:
         level.conditions += self.of_type(table, root.type)
         return level
 
-    def at(self, row: Row, table: sa.FromClause, level: Level) -> None:
+    def at(self, row: Row, table: Source, level: Level) -> None:
         """Say that `row` is read from `table` in `level`."""
         self._found[row] = (table, level)
 
-    def found(self, row: Row) -> tuple[sa.FromClause, Level]:
+    def found(self, row: Row) -> tuple[Source, Level]:
         """The table that `row` is read from, joined to its level where it was not yet."""
         known = self._found.get(row)
         if known is None:
@@ -175,17 +194,17 @@ class RowBuilder:
                 raise QueryTooComplex(f"The query reads from more than {_MOST_JOINS} places.", limit=_MOST_JOINS)
         return known
 
-    def _join(self, row: Row) -> tuple[sa.FromClause, Level]:
+    def _join(self, row: Row) -> tuple[Source, Level]:
         match row:
             case Through():
                 target = self.entities(row.type)
                 reference, level = self.column(row.row, row.attribute), self.level(row.row)
-                level.left_join(target, target.c.id == reference)
+                level.left_join(target, target["id"] == reference)
                 return target, level
             case Commit():
-                commit: sa.FromClause = _COMMITS.alias(self.name("c"))
+                commit = Source(sa.table("rr_commit").alias(self.name("c")))
                 revision, level = self.column(row.row, row.revision), self.level(row.row)
-                level.left_join(commit, commit.c.revision == revision)
+                level.left_join(commit, commit["revision"] == revision)
                 return commit, level
             case UnderKey():
                 return self._join_entry(row)
@@ -193,20 +212,20 @@ class RowBuilder:
                 return self._join_member(row)
         raise AssertionError(f"{row} was never bound")
 
-    def _join_entry(self, row: UnderKey) -> tuple[sa.FromClause, Level]:
+    def _join_entry(self, row: UnderKey) -> tuple[Source, Level]:
         assert isinstance(row.row, Root | Through)
         entries = self.relations(row.row.type, row.attribute)
         owner, level = self.column(row.row, "id"), self.level(row.row)
         key = self.parameter(lambda _inputs: row.key, Storage.TEXT)
-        level.left_join(entries, sa.and_(entries.c.owner == owner, entries.c.key == key))
+        level.left_join(entries, sa.and_(entries["owner"] == owner, entries["key"] == key))
         return entries, level
 
-    def _join_member(self, row: Root) -> tuple[sa.FromClause, Level]:
+    def _join_member(self, row: Root) -> tuple[Source, Level]:
         """The entity at the other end of a link; reached only where more than its id is asked for."""
         links, far = self._links[row.number]
         _, level = self._found[LinkRow(row.number)]
         target = self.entities(row.type)
-        level.join(target, target.c.id == links.c[far])
+        level.join(target, target["id"] == links[far])
         return target, level
 
     def level(self, row: Row) -> Level:
@@ -220,14 +239,13 @@ class RowBuilder:
         if attribute == "id":
             if isinstance(row, Root) and row.number in self._links and row not in self._found:
                 links, far = self._links[row.number]
-                return links.c[far]
+                return links[far]
             if isinstance(row, Through):
                 # A reference holds the id of what it refers to.
                 return self.column(row.row, row.attribute)
         assert isinstance(row, Root | Through)
         table, _ = self.found(row)
-        column: sa.ColumnElement[Any] = table.c[self.tables.column_name(row.type, attribute)]
-        return column
+        return table[self.tables.column_name(row.type, attribute)]
 
     # --- members ---
 
@@ -239,10 +257,10 @@ class RowBuilder:
         attribute = over.attribute
         if attribute.kind == "collection":
             table = self.entities(attribute.target)
-            near = table.c[self.tables.column_name(attribute.target, attribute.inverse)]
+            near = table[self.tables.column_name(attribute.target, attribute.inverse)]
         else:
             table = self.relations(owner.type, attribute)
-            near = table.c[self.near_end(attribute)]
+            near = table[self.near_end(attribute)]
         if level is None:
             level = Level(table)
             level.conditions.append(near == owner_id)
@@ -257,7 +275,7 @@ class RowBuilder:
             return "owner"
         return "target" if attribute.derived else "source"
 
-    def _say_where(self, over: Members, table: sa.FromClause, level: Level) -> None:
+    def _say_where(self, over: Members, table: Source, level: Level) -> None:
         member, attribute = over.member, over.attribute
         if attribute.kind == "links":
             self.at(LinkRow(member.number), table, level)
@@ -268,5 +286,4 @@ class RowBuilder:
     def cell(self, row: Commit | UnderKey | Entry | LinkRow, name: str) -> sa.ColumnElement[Any]:
         """A column of a row that is no entity."""
         table, _ = self.found(row)
-        column: sa.ColumnElement[Any] = table.c[name]
-        return column
+        return table[name]

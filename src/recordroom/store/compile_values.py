@@ -52,7 +52,7 @@ def cast_type(storage: Storage) -> sa.types.TypeEngine[Any]:
 _TEXT, _INTEGER, _REAL = (cast_type(each) for each in (Storage.TEXT, Storage.INTEGER, Storage.REAL))
 _DAY = sa.literal_column(str(MICROSECONDS_OF_A_DAY), _INTEGER)
 _SIGNS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
-_ABOVE, _BELOW = sa.literal_column("9e999"), sa.literal_column("-9e999")
+_ABOVE, _BELOW = sa.literal_column("9e999", _REAL), sa.literal_column("-9e999", _REAL)
 _LOW32, _BITS32 = sa.literal_column("4294967295", _INTEGER), sa.literal_column("32", _INTEGER)
 _PARTS_OF_DATES = {"year": "%Y", "month": "%m", "day": "%d"}
 
@@ -73,17 +73,25 @@ class ValueBuilder(RowBuilder):
         self.keys: list[Element] = []
         self.aggregates: dict[int, Element] = {}
         self.items: dict[int, Element] = {}
+        self._made: dict[int, Element] = {}
 
     def value(self, value: Value) -> Element:
-        """The expression of a value; decimals on SQLite in their sortable form."""
-        return _VALUES[type(value)](self, value)
+        """The expression of a value; decimals on SQLite in their sortable form.
+
+        One value is one expression, wherever it stands: an aggregate binds its members' rows once.
+        """
+        made = self._made.get(id(value))
+        if made is None:
+            made = self._made[id(value)] = _VALUES[type(value)](self, value)
+        return made
 
     def _get(self, get: Get) -> Element:
         row = get.row
         if isinstance(row, Commit | UnderKey | Entry | LinkRow):
             return self.cell(row, get.name)
         if get.name == "entity_type" and not self.schema.in_hierarchy(row.type):
-            name = literal_text(row.type)
+            # PostgreSQL takes a plain constant behind ORDER BY for a column's place.
+            name = self.typed(literal_text(row.type), get.type)
             return name if isinstance(row, Root) else sa.case((self.column(row, "id").is_not(None), name))
         return self.column(row, get.name)
 
@@ -139,7 +147,9 @@ class ValueBuilder(RowBuilder):
     def _unrank(self, node: Unrank) -> Element:
         if not node.type.choices:
             return sa.cast(sa.null(), _TEXT)
-        texts = {sa.literal_column(str(place)): literal_text(choice) for place, choice in enumerate(node.type.choices)}
+        texts: dict[Element, Element] = {
+            sa.literal_column(str(place)): literal_text(choice) for place, choice in enumerate(node.type.choices)
+        }
         return self.collated(sa.case(texts, value=self.value(node.value)), node.type)
 
     # --- arithmetic and functions ---
@@ -168,14 +178,12 @@ class ValueBuilder(RowBuilder):
 
     def concat(self, node: Function, arguments: list[Element]) -> Element:
         """Null counts as the empty text."""
-        texts = [
-            sa.func.coalesce(sa.cast(each, _TEXT) if given.type.family == "integer" else each, literal_text(""))
-            for given, each in zip(node.arguments, arguments, strict=True)
-        ]
-        whole: Element = texts[0]
-        for each in texts[1:]:
-            whole = whole.op("||")(each)
-        return self.collated(whole, node.type)
+        whole: Element | None = None
+        for given, each in zip(node.arguments, arguments, strict=True):
+            text: Element = sa.cast(each, _TEXT) if given.type.family == "integer" else each
+            text = sa.func.coalesce(text, literal_text(""))
+            whole = text if whole is None else whole.op("||")(text)
+        return self.collated(literal_text("") if whole is None else whole, node.type)
 
     def coalesce(self, node: Function, arguments: list[Element]) -> Element:
         """The first that is not null; SQLite's takes two at least."""
