@@ -14,7 +14,7 @@ from . import footprint, jobs, report
 from .growth import growth
 from .harness import say
 from .orm import Orm
-from .ours import Ours, sqlite_settings
+from .ours import OursByColumns, sqlite_settings
 from .places import Folders, postgres
 from .raw import Settings, Sqlite3
 
@@ -28,12 +28,12 @@ class Scale(NamedTuple):
     count: int
     rounds: int
     loaded: tuple[int, ...]
-    memory: int
+    memory: tuple[int, int]
     sizes: tuple[int, ...]
 
 
-FULL = Scale(10_000, 7, (10, 10_000, 100_000), 100_000, (1_000, 10_000, 100_000, 1_000_000))
-QUICK = Scale(10_000, 3, (10, 10_000), 20_000, (1_000, 10_000))
+FULL = Scale(10_000, 7, (10, 10_000, 100_000), (100_000, 200_000), (1_000, 10_000, 100_000, 1_000_000))
+QUICK = Scale(10_000, 3, (10, 10_000), (20_000, 50_000), (1_000, 10_000))
 
 
 def arguments() -> argparse.Namespace:
@@ -55,7 +55,7 @@ def timed_jobs(field: jobs.Field, scale: Scale, chosen: set[str]) -> Iterator[re
             yield report.speed(job.__name__, name, job(field, scale.count, scale.rounds))
     if "change" in chosen:
         say(f"commit of one change, {name}")
-        yield report.one_change(name, jobs.one_change(field, scale.loaded, 8 * scale.rounds))
+        yield report.one_change(name, jobs.one_change(field, scale.loaded, 30 * scale.rounds))
 
 
 def once(scale: Scale, settings: Settings, chosen: set[str]) -> Iterator[report.Section]:
@@ -63,9 +63,13 @@ def once(scale: Scale, settings: Settings, chosen: set[str]) -> Iterator[report.
     place = Folders()
     if "memory" in chosen:
         say("memory")
-        ours = Ours(place)
-        subjects = {"ours": ours, "sqlite3": Sqlite3(place, settings), "orm": Orm(place, settings)}
-        yield report.memory(footprint.memory(subjects, scale.memory), scale.memory)
+        few, many = scale.memory
+        weighed = [
+            footprint.Weighed(OursByColumns(place), scale.memory, ("ours", "ours-read")),
+            footprint.Weighed(Sqlite3(place, settings), scale.memory, ("sqlite3",)),
+            footprint.Weighed(Orm(place, settings), (few // 5, many // 5), ("orm",)),
+        ]
+        yield report.memory(footprint.memory(weighed))
     if "siblings" in chosen:
         say("siblings")
         yield report.siblings(footprint.sibling_round_trips(place, 500), 500)

@@ -5,7 +5,6 @@ Memory is measured in a process of its own for each contestant (`python -m bench
 
 from __future__ import annotations
 
-import json
 import statistics
 import subprocess
 import sys
@@ -30,20 +29,46 @@ class Memory(NamedTuple):
         return max(self.traced, self.resident)
 
 
-def memory(subjects: dict[str, Subject], count: int) -> list[Memory]:
-    """For each subject, a table of `count` records loaded and held. The keys are names that `loading` knows."""
+class Weighed(NamedTuple):
+    """A subject, how many of its records are loaded, and the names by which `loading` knows ways to load them."""
+
+    subject: Subject
+    counts: tuple[int, int]
+    keys: tuple[str, ...]
+
+
+def memory(weighed: list[Weighed]) -> list[Memory]:
+    """What one more record costs: the difference between two numbers of them loaded and held.
+
+    So caches of a fixed size, which fill up with the first records, are not counted.
+    """
     found = []
-    with ExitStack() as tables:
-        for key, subject in subjects.items():
-            few, many = filled(subject, tables, 100), filled(subject, tables, count)
-            traced, resident = (loaded(key, few, many, mode) for mode in ("traced", "resident"))
-            found.append(Memory(subject.name, traced / count, resident / count))
+    for subject, counts, keys in weighed:
+        with ExitStack() as tables:
+            small, *sized = (filled(subject, tables, count) for count in (100, *counts))
+            for key in keys:
+                traced, resident = (slope(key, small, sized, counts, mode) for mode in ("traced", "resident"))
+                found.append(Memory(NAMES[key], traced, resident))
     return found
 
 
-def loaded(key: str, few: str, many: str, mode: str) -> float:
-    command = [sys.executable, "-m", "benchmarks.loading", key, few, many, mode]
-    return float(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+NAMES = {
+    "ours": "recordroom",
+    "ours-read": "recordroom, every value read",
+    "sqlite3": "sqlite3, tuples of fetchall",
+    "orm": "SQLAlchemy ORM",
+}
+
+
+def slope(key: str, small: str, sized: list[str], counts: tuple[int, int], mode: str) -> float:
+    few, many = (loaded(key, small, where, mode) for where in sized)
+    return (many - few) / (counts[1] - counts[0])
+
+
+def loaded(key: str, small: str, where: str, mode: str) -> int:
+    """By how many bytes a process of its own grew when it loaded what is there."""
+    command = [sys.executable, "-m", "benchmarks.loading", key, small, where, mode]
+    return int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 class Counting:

@@ -47,23 +47,26 @@ class Timing(NamedTuple):
         return (high - low) / 2 / self.median
 
 
-def interleaved(contestants: Sequence[Contestant], *, count: int, rounds: int) -> dict[str, Timing]:
-    """The timings by name, after one round that is not counted."""
+def interleaved(
+    contestants: Sequence[Contestant], *, count: int, rounds: int, collect: bool = True
+) -> dict[str, Timing]:
+    """The timings by name, after one round that is not counted. `collect`: collect garbage before each."""
     seconds: dict[str, list[float]] = {each.name: [] for each in contestants}
     for number in range(rounds + 1):
         start = number % len(contestants)
         for contestant in (*contestants[start:], *contestants[:start]):
-            took = timed(contestant)
+            took = timed(contestant, collect=collect)
             if number:
                 seconds[contestant.name].append(took)
     return {name: Timing(name, count, each) for name, each in seconds.items()}
 
 
-def timed(contestant: Contestant) -> float:
+def timed(contestant: Contestant, *, collect: bool = True) -> float:
     """Seconds of one round. What the work returns is freed after the clock has stopped."""
     with ExitStack() as stack:
         work = contestant.prepare(stack)
-        gc.collect()
+        if collect:
+            gc.collect()
         start = time.perf_counter()
         result = work()
         took = time.perf_counter() - start

@@ -39,8 +39,9 @@ class OursKeptAfterReading(Ours):
 
 
 SUBJECTS: dict[str, Subject] = {
-    "ours": Ours(Folders()),
-    "ours-read": OursKeptAfterReading(Folders()),
+    # The process that made the room has it open for writing.
+    "ours": Ours(Folders(), "read"),
+    "ours-read": OursKeptAfterReading(Folders(), "read"),
     "sqlite3": Sqlite3(Folders(), PLAIN),
     "orm": Orm(Folders(), PLAIN),
 }

@@ -43,6 +43,7 @@ class Orm:
     def __init__(self, place: Place, settings: Settings | None = None) -> None:
         self.place = place
         self.settings = settings
+        self.engines: dict[str, Engine] = {}
 
     def records(self, count: int) -> list[dict[str, Any]]:
         return mappings_with_uuid(count)
@@ -50,8 +51,10 @@ class Orm:
     def fresh(self, stack: ExitStack) -> str:
         where = self.place.new(stack)
         engine = self.engine(where)
+        # A program has one engine per database, which keeps connections and compiled statements.
+        stack.callback(engine.dispose)
+        self.engines[where] = engine
         Base.metadata.create_all(engine)
-        engine.dispose()
         return where
 
     def engine(self, where: str) -> Engine:
@@ -68,9 +71,7 @@ class Orm:
         return engine
 
     def open(self, stack: ExitStack, where: str) -> Session:
-        engine = self.engine(where)
-        stack.callback(engine.dispose)
-        session = stack.enter_context(Session(engine))
+        session = stack.enter_context(Session(self.engines.get(where) or self.engine(where)))
         session.connection()  # connected before the clock starts, as all others are
         return session
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Literal
 
 import recordroom as rr
 from recordroom.model.ids import new_id
@@ -35,20 +35,22 @@ class Ours:
 
     name = "recordroom"
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, mode: Literal["read", "write"] = "write") -> None:
         self.place = place
+        self.mode = mode
 
     def records(self, count: int) -> Any:
         return mappings(count)
 
     def fresh(self, stack: ExitStack) -> str:
         where = self.place.new(stack)
-        with rr.connect(where) as session:
-            session.transport.commit(Commit(id=new_id(), operations=[DefineType(RECORD)]))
+        # A program's sessions share one open room, which keeps connections and compiled statements.
+        session = stack.enter_context(rr.connect(where))
+        session.transport.commit(Commit(id=new_id(), operations=[DefineType(RECORD)]))
         return where
 
     def open(self, stack: ExitStack, where: str) -> rr.Session:
-        session = stack.enter_context(rr.connect(where))
+        session = stack.enter_context(rr.connect(where, mode=self.mode))
         _ = session.types["Record"]  # connected and knows its schema, as the others know their table
         return session
 
