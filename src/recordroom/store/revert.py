@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..errors import Conflict, InvalidValue, NotFound, PastPruned, SchemaChangeRefused, UnknownDatabase
+from ..model.evolve import evolve
 from ..model.ids import show_id
 from ..model.kinds import Storage, WrongValue
 from ..model.operations import (
+    SCHEMA_OPERATIONS,
     ChangeAttribute,
     ChangeType,
     Clash,
@@ -36,10 +38,9 @@ from ..model.operations import (
     Unlink,
     Update,
 )
-from ..model.schema import Attribute, close_names
+from ..model.schema import STORED_SYSTEM, Attribute, close_names
 from .catalog import Catalog
 from .commit import commit_plan
-from .faults import shown
 from .journal import BORN, load_operations, position
 from .layout import layout_of
 from .names import Names, schema_operations
@@ -65,26 +66,93 @@ def revert_plan(
     if revision <= (yield from position(catalog.dialect, BORN, database)):
         raise NotFound(f"Commit {revision} is of a dropped database.", type="commit", entity=revision)
     since = yield from schema_operations(catalog.dialect, database, revision)
-    context = _Context(catalog, revision, Names(catalog.schema, [operation for _, operation in since]))
-    inverse: list[Operation] = []
+    inverse = yield from _inverse(catalog, revision, operations, [operation for _, operation in since])
+    if commit.on_conflict != "mine":
+        yield from _judge_entries(catalog, revision, inverse)
+    complete = msgspec.structs.replace(commit, database=database, operations=[each.operation for each in inverse])
+    return (yield from commit_plan(catalog, complete, actor, now, numbers=_numbers(operations)))
+
+
+class _Place:
+    """A place in a commit that is being reverted: what its names are called today, and when the inverse is applied.
+
+    The inverses of the schema operations behind this place have been applied by then.
+    """
+
+    def __init__(self, catalog: Catalog, revision: int, since: Sequence[Operation]) -> None:
+        self.catalog = catalog
+        self.revision = revision
+        self.schema = catalog.schema
+        self.today = Names(catalog.schema, since)
+        self.then = Names(catalog.schema, ())
+        self._since = list(since)
+        self._undone: list[Operation] = []
+
+    def pass_by(self, operation: Operation, inverse: Sequence[Operation]) -> None:
+        """Go before a schema operation of the commit."""
+        for each in inverse:
+            self.schema = evolve(self.schema, each)
+        self._since.insert(0, operation)
+        self._undone += inverse
+        self.today = Names(self.catalog.schema, self._since)
+        self.then = Names(self.schema, self._undone)
+
+    def type(self, name: str) -> str | None:
+        """What a type is called when the inverse is applied; None where it is no longer there."""
+        today = self.today.type(name)
+        then = None if today is None else self.then.type(today)
+        return then if then in self.schema else None
+
+    def attribute(self, type_name: str, name: str) -> Attribute | None:
+        """An attribute as it is when the inverse is applied; None where it is no longer there."""
+        then = self.type(type_name)
+        found = self._today(type_name, name)
+        if then is None or found is None:
+            return None
+        now = self.then.attribute(*found)
+        return None if now is None else self.schema.attributes(then).get(now)
+
+    def values(self, type_name: str, name: str, raws: Sequence[Any]) -> list[Any]:
+        """Raw scalars as the attribute's kind keeps them when the inverse is applied; WrongValue otherwise."""
+        found = self._today(type_name, name)
+        values = self.today.values(type_name, name, raws)
+        return values if found is None else self.then.values(*found, values)
+
+    def _today(self, type_name: str, name: str) -> tuple[str, str] | None:
+        today, attribute = self.today.type(type_name), self.today.attribute(type_name, name)
+        return None if today is None or attribute is None else (today, attribute)
+
+
+class _Inverse(NamedTuple):
+    """One operation of the inverse; `relation` is where its links or keys are today."""
+
+    operation: Operation
+    relation: tuple[str, str] | None = None
+
+
+def _inverse(
+    catalog: Catalog, revision: int, operations: Sequence[Operation], since: Sequence[Operation]
+) -> Plan[list[_Inverse]]:
+    """The inverse of a commit's operations; `since` are the schema operations of later commits."""
+    place = _Place(catalog, revision, since)
+    found: list[_Inverse] = []
     for operation in reversed(operations):
         invert = _INVERSES.get(type(operation))
-        if invert is not None:
-            inverse += yield from invert(context, operation)
-    if commit.on_conflict != "mine":
-        yield from _judge_entries(context, inverse)
-    complete = msgspec.structs.replace(commit, database=database, operations=inverse)
-    numbers = _numbers(operations)
-    return (yield from commit_plan(catalog, complete, actor, now, numbers=numbers))
+        if invert is None:
+            continue
+        inverse = yield from invert(place, operation)
+        relation = None
+        if isinstance(operation, SCHEMA_OPERATIONS):
+            place.pass_by(operation, inverse)
+        elif isinstance(operation, (Link, Unlink, SetKeys, DropKeys)):
+            today = place.today.type(operation.type)
+            attribute = place.today.attribute(operation.type, operation.attribute)
+            relation = None if today is None or attribute is None else (today, attribute)
+        found += [_Inverse(each, relation) for each in inverse]
+    return found
 
 
-class _Context(NamedTuple):
-    catalog: Catalog
-    revision: int
-    names: Names
-
-
-Inverse = Callable[[_Context, Any], Plan[list[Operation]]]
+Invert = Callable[[_Place, Any], Plan[list[Operation]]]
 
 
 def _entry(revision: int) -> Plan[tuple[str, list[Operation]]]:
@@ -114,71 +182,58 @@ def _numbers(operations: Sequence[Operation]) -> dict[bytes, int]:
 # --- entities -------------------------------------------------------------------------------------
 
 
-def _values(context: _Context, type_name: str, columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-    """Columns of the journal under today's names and kinds; those of attributes dropped since are left out."""
-    catalog, names = context.catalog, context.names
-    now = names.type(type_name)
+def _values(place: _Place, type_name: str, columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Columns of the journal under the names and in the kinds they have; those of dropped attributes are left out."""
     found = {}
     for name, raws in columns.items():
-        there = names.attribute(type_name, name)
-        if now is None or there is None or there not in layout_of(catalog, now).own:
+        attribute = None if name in STORED_SYSTEM else place.attribute(type_name, name)
+        if attribute is None or not attribute.stored or not attribute.writable:
             continue
         try:
-            found[there] = names.values(type_name, name, raws)
+            found[attribute.name] = place.values(type_name, name, raws)
         except WrongValue as wrong:
-            attribute = catalog.schema.attribute(now, there)
-            raise InvalidValue(
-                type=now, attribute=there, value=shown(raws[0], attribute), expected=str(wrong)
-            ) from wrong
+            raise InvalidValue(type=type_name, attribute=name, value=raws[0], expected=str(wrong)) from wrong
     return found
 
 
-def _of_create(context: _Context, operation: Create) -> Plan[list[Operation]]:
+def _of_create(place: _Place, operation: Create) -> Plan[list[Operation]]:
     yield from ()
-    now = _type_now(context, operation.type)
+    now = place.type(operation.type)
     if now is None:
         return []
-    return [Delete(type=now, ids=operation.ids, base=[context.revision] * len(operation.ids))]
+    return [Delete(type=now, ids=operation.ids, base=[place.revision] * len(operation.ids))]
 
 
-def _of_update(context: _Context, operation: Update) -> Plan[list[Operation]]:
+def _of_update(place: _Place, operation: Update) -> Plan[list[Operation]]:
     yield from ()
-    now = _type_now(context, operation.type)
-    columns = _values(context, operation.type, operation.before)
+    now = place.type(operation.type)
+    columns = _values(place, operation.type, operation.before)
     if now is None or not columns:
         return []
-    return [Update(type=now, ids=operation.ids, columns=columns, base=[context.revision] * len(operation.ids))]
+    return [Update(type=now, ids=operation.ids, columns=columns, base=[place.revision] * len(operation.ids))]
 
 
-def _of_delete(context: _Context, operation: Delete) -> Plan[list[Operation]]:
+def _of_delete(place: _Place, operation: Delete) -> Plan[list[Operation]]:
     yield from ()
-    now = _type_now(context, operation.type)
+    now = place.type(operation.type)
     if now is None:
         return []
-    return [Create(type=now, ids=operation.ids, columns=_values(context, operation.type, operation.before))]
-
-
-def _type_now(context: _Context, name: str) -> str | None:
-    """What a type is called now; None where there is none to do anything with."""
-    now = context.names.type(name)
-    return now if now in context.catalog.schema else None
+    return [Create(type=now, ids=operation.ids, columns=_values(place, operation.type, operation.before))]
 
 
 # --- links and mappings ---------------------------------------------------------------------------
 
 
-def _where(context: _Context, operation: Link | Unlink | SetKeys | DropKeys) -> tuple[str, str] | None:
-    """The relation of an operation under today's names, if it is still there."""
-    now = context.names.type(operation.type)
-    name = context.names.attribute(operation.type, operation.attribute)
-    if now is None or name is None or now not in context.catalog.schema:
-        return None
-    return now, name
+def _where(place: _Place, operation: Link | Unlink | SetKeys | DropKeys) -> tuple[str, str] | None:
+    """The relation of an operation as it is called then, if it is still there."""
+    now = place.type(operation.type)
+    attribute = place.attribute(operation.type, operation.attribute)
+    return None if now is None or attribute is None else (now, attribute.name)
 
 
-def _of_link(context: _Context, operation: Link) -> Plan[list[Operation]]:
+def _of_link(place: _Place, operation: Link) -> Plan[list[Operation]]:
     yield from ()
-    where = _where(context, operation)
+    where = _where(place, operation)
     if where is None:
         return []
     rows = list(
@@ -194,9 +249,9 @@ def _of_link(context: _Context, operation: Link) -> Plan[list[Operation]]:
     return found
 
 
-def _of_unlink(context: _Context, operation: Unlink) -> Plan[list[Operation]]:
+def _of_unlink(place: _Place, operation: Unlink) -> Plan[list[Operation]]:
     yield from ()
-    where = _where(context, operation)
+    where = _where(place, operation)
     rows = list(zip(operation.sources, operation.targets, operation.before_notes, strict=True))
     return [] if where is None else [_linked(where, rows)]
 
@@ -206,9 +261,9 @@ def _linked(where: tuple[str, str], rows: Sequence[tuple[Any, ...]]) -> Link:
     return Link(*where, sources=sources, targets=targets, notes=notes)
 
 
-def _of_set_keys(context: _Context, operation: SetKeys) -> Plan[list[Operation]]:
+def _of_set_keys(place: _Place, operation: SetKeys) -> Plan[list[Operation]]:
     yield from ()
-    where = _where(context, operation)
+    where = _where(place, operation)
     if where is None:
         return []
     rows = list(zip(operation.ids, operation.keys, operation.before, operation.before_revision, strict=True))
@@ -222,9 +277,9 @@ def _of_set_keys(context: _Context, operation: SetKeys) -> Plan[list[Operation]]
     return found
 
 
-def _of_drop_keys(context: _Context, operation: DropKeys) -> Plan[list[Operation]]:
+def _of_drop_keys(place: _Place, operation: DropKeys) -> Plan[list[Operation]]:
     yield from ()
-    where = _where(context, operation)
+    where = _where(place, operation)
     rows = list(zip(operation.ids, operation.keys, operation.before, strict=True))
     return [] if where is None else [_set(where, rows)]
 
@@ -234,28 +289,29 @@ def _set(where: tuple[str, str], rows: Sequence[tuple[Any, ...]]) -> SetKeys:
     return SetKeys(*where, ids=ids, keys=keys, values=values)
 
 
-def _judge_entries(context: _Context, inverse: Sequence[Operation]) -> Plan[None]:
+def _judge_entries(catalog: Catalog, revision: int, inverse: Sequence[_Inverse]) -> Plan[None]:
     """Conflict where others gave a key another value, or a link another note, since the reverted commit."""
     clashes: list[Clash] = []
-    for operation in inverse:
-        if isinstance(operation, (SetKeys, DropKeys)):
-            pairs: list[tuple[Any, Any]] = list(zip(operation.ids, operation.keys, strict=True))
-            values: Sequence[Any] = operation.values if isinstance(operation, SetKeys) else [None] * len(pairs)
-        elif isinstance(operation, Link):
+    for operation, where in inverse:
+        if where is None or not isinstance(operation, (SetKeys, DropKeys, Link)):
+            continue
+        relation = relation_of(catalog, *where)
+        pairs: list[tuple[Any, Any]]
+        values: Sequence[Any]
+        if isinstance(operation, Link):
             pairs, values = list(zip(operation.sources, operation.targets, strict=True)), operation.notes
         else:
-            continue
-        relation = relation_of(context.catalog, operation.type, operation.attribute)
-        there = yield from entries_of(context.catalog, relation, pairs)
+            pairs = list(zip(operation.ids, operation.keys, strict=True))
+            values = operation.values if isinstance(operation, SetKeys) else [None] * len(pairs)
+        there = yield from entries_of(catalog, relation, pairs)
         for pair, mine in zip(pairs, values, strict=True):
-            theirs, revision = there.get(pair, (None, 0))
-            if revision > context.revision and theirs != mine:
+            theirs, changed = there.get(pair, (None, 0))
+            if changed > revision and theirs != mine:
                 name = f"{operation.attribute}[{pair[1] if relation.is_mapping else show_id(pair[1])}]"
-                clashes.append(
-                    Clash(
-                        type=operation.type, entity=pair[0], attribute=name, mine=mine, theirs=theirs, revision=revision
-                    )
+                clash = Clash(
+                    type=operation.type, entity=pair[0], attribute=name, mine=mine, theirs=theirs, revision=changed
                 )
+                clashes.append(clash)
     if clashes:
         first = clashes[0]
         mine_of = {clash.attribute: clash for clash in clashes if clash.entity == first.entity}
@@ -271,56 +327,55 @@ def _judge_entries(context: _Context, inverse: Sequence[Operation]) -> Plan[None
 # --- schema ---------------------------------------------------------------------------------------
 
 
-def _of_define_type(context: _Context, operation: DefineType) -> Plan[list[Operation]]:
-    name = context.names.type(operation.definition.name)
-    if name is None or name not in context.catalog.schema:
+def _of_define_type(place: _Place, operation: DefineType) -> Plan[list[Operation]]:
+    name, today = place.type(operation.definition.name), place.today.type(operation.definition.name)
+    if name is None or today is None:
         return []
-    layout = layout_of(context.catalog, name)
-    condition = "created_revision <> ?"
-    parameters: list[Any] = [context.revision]
+    layout = layout_of(place.catalog, today)
+    condition = f"created_revision <> {place.revision}"
     if layout.typed:
-        condition += " AND entity_type = ?"
-        parameters.append(name)
-    yield from _refuse(context, name, (layout.table, "id", condition), parameters)
+        condition += f" AND entity_type = '{today}'"
+    yield from _refuse(place.catalog, name, (layout.table, "id", condition))
     return [DropType(name=name)]
 
 
-def _of_define_attribute(context: _Context, operation: DefineAttribute) -> Plan[list[Operation]]:
-    name = context.names.type(operation.type)
-    attribute = context.names.attribute(operation.type, operation.attribute.name)
-    if name is None or attribute is None or name not in context.catalog.schema:
+def _of_define_attribute(place: _Place, operation: DefineAttribute) -> Plan[list[Operation]]:
+    name, attribute = place.type(operation.type), place.attribute(operation.type, operation.attribute.name)
+    if name is None or attribute is None:
         return []
-    where = _values_since(context, name, context.catalog.schema.attribute(name, attribute))
-    if where is not None:
-        yield from _refuse(context, f"{name}.{attribute}", where, [context.revision])
-    return [DropAttribute(type=name, name=attribute)]
+    today = place.today.type(operation.type)
+    there = place.today.attribute(operation.type, operation.attribute.name)
+    if today is not None and there is not None:
+        where = _values_since(place, today, place.catalog.schema.attribute(today, there))
+        if where is not None:
+            yield from _refuse(place.catalog, f"{name}.{attribute.name}", where)
+    return [DropAttribute(type=name, name=attribute.name)]
 
 
-def _values_since(context: _Context, name: str, attribute: Attribute) -> tuple[str, str, str] | None:
+def _values_since(place: _Place, name: str, attribute: Attribute) -> tuple[str, str, str] | None:
     """Table, id column and condition of rows that got a value of the attribute after the reverted commit."""
     if attribute.kind in ("links", "mapping"):
-        relation = relation_of(context.catalog, name, attribute.name)
-        return relation.table, relation.columns[0], "revision <> ?"
+        relation = relation_of(place.catalog, name, attribute.name)
+        return relation.table, relation.columns[0], f"revision > {place.revision}"
     if not attribute.stored:
         return None
-    layout = layout_of(context.catalog, name)
+    layout = layout_of(place.catalog, name)
     column = quoted(layout.columns[attribute.name])
-    return layout.table, "id", f"{column} IS NOT NULL AND revision > ?"
+    return layout.table, "id", f"{column} IS NOT NULL AND revision > {place.revision}"
 
 
-def _refuse(context: _Context, where: str, rows: tuple[str, str, str], parameters: Sequence[Any]) -> Plan[None]:
+def _refuse(catalog: Catalog, where: str, rows: tuple[str, str, str]) -> Plan[None]:
     """SchemaChangeRefused where going back would lose what was made since."""
     table, column, condition = rows
-    dialect = context.catalog.dialect
-    sql = f"SELECT {column}, count(*) OVER () FROM {quoted(table)} WHERE {condition} LIMIT 5"
-    found = yield Fetch(marked(dialect, sql), parameters, (Storage.BYTES, Storage.INTEGER))
+    sql = f"SELECT {column}, count(*) OVER () FROM {quoted(table)} WHERE {condition} ORDER BY {column} LIMIT 5"
+    found = yield Fetch(marked(catalog.dialect, sql), (), (Storage.BYTES, Storage.INTEGER))
     if found:
         ids = [show_id(row[0]) for row in found]
         reason = "they got values after the commit that is to be reverted, and would lose them"
         raise SchemaChangeRefused(where=where, reason=reason, count=found[0][1], entities=ids, values=[])
 
 
-def _of_drop(context: _Context, operation: DropType | DropAttribute) -> Plan[list[Operation]]:
+def _of_drop(place: _Place, operation: DropType | DropAttribute) -> Plan[list[Operation]]:
     yield from ()
     where = operation.name if isinstance(operation, DropType) else f"{operation.type}.{operation.name}"
     raise SchemaChangeRefused(
@@ -333,39 +388,38 @@ def _of_drop(context: _Context, operation: DropType | DropAttribute) -> Plan[lis
     )
 
 
-def _of_rename_type(context: _Context, operation: RenameType) -> Plan[list[Operation]]:
+def _of_rename_type(place: _Place, operation: RenameType) -> Plan[list[Operation]]:
     yield from ()
-    name = context.names.type(operation.to)
+    name = place.type(operation.to)
     return [] if name is None else [RenameType(name=name, to=operation.name)]
 
 
-def _of_rename_attribute(context: _Context, operation: RenameAttribute) -> Plan[list[Operation]]:
+def _of_rename_attribute(place: _Place, operation: RenameAttribute) -> Plan[list[Operation]]:
     yield from ()
-    name = context.names.type(operation.type)
-    attribute = context.names.attribute(operation.type, operation.to)
+    name, attribute = place.type(operation.type), place.attribute(operation.type, operation.to)
     if name is None or attribute is None:
         return []
-    return [RenameAttribute(type=name, name=attribute, to=operation.name)]
+    return [RenameAttribute(type=name, name=attribute.name, to=operation.name)]
 
 
-def _of_change_type(context: _Context, operation: ChangeType) -> Plan[list[Operation]]:
+def _of_change_type(place: _Place, operation: ChangeType) -> Plan[list[Operation]]:
     yield from ()
-    name = context.names.type(operation.definition.name)
+    name = place.type(operation.definition.name)
     if name is None or operation.before is None:
         return []
-    return [ChangeType(definition=msgspec.structs.replace(operation.before, name=name))]
+    return [ChangeType(definition=msgspec.structs.replace(operation.before, name=name, attributes=()))]
 
 
-def _of_change_attribute(context: _Context, operation: ChangeAttribute) -> Plan[list[Operation]]:
+def _of_change_attribute(place: _Place, operation: ChangeAttribute) -> Plan[list[Operation]]:
     yield from ()
-    name = context.names.type(operation.type)
-    attribute = context.names.attribute(operation.type, operation.attribute.name)
+    name, attribute = place.type(operation.type), place.attribute(operation.type, operation.attribute.name)
     if name is None or attribute is None or operation.before is None:
         return []
-    return [ChangeAttribute(type=name, attribute=msgspec.structs.replace(operation.before, name=attribute))]
+    before = msgspec.structs.replace(operation.before, name=attribute.name)
+    return [ChangeAttribute(type=name, attribute=before, before=attribute)]
 
 
-_INVERSES: dict[type, Inverse] = {
+_INVERSES: dict[type, Invert] = {
     Create: _of_create,
     Update: _of_update,
     Delete: _of_delete,
