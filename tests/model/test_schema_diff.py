@@ -195,6 +195,14 @@ def test_types_that_refer_to_each_other_get_their_references_when_both_are_there
     assert content(applied(Schema(), plan)) == content(wanted.schema)
 
 
+def test_a_set_of_a_new_type_may_name_what_its_parent_gets_later():
+    wanted = document(
+        entity_type("Item", reference("task", "Task")), entity_type("Task", extends="Item", unique=(("task",),))
+    )
+
+    assert content(applied(Schema(), diff(Schema(), wanted))) == content(wanted.schema)
+
+
 def test_computed_attributes_come_after_what_they_name():
     wanted = document(
         entity_type(

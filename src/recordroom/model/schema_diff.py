@@ -7,7 +7,7 @@ changes between having a column, links, a mapping and being computed is dropped 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import msgspec
@@ -195,11 +195,9 @@ def _operations(old: Schema, target: Schema) -> list[Operation]:
     schema = _after(old, done)
     pending: list[Operation] = [*_definitions(schema, target)]
     pending += [ChangeAttribute(name, new) for name, now, new in pairs if _shape(now) == _shape(new)]
-    pending += [
-        ChangeType(_bare(each)) for name, each in target.items() if name in old and _bare(schema[name]) != _bare(each)
-    ]
-    pending += _drops(old, target)
-    while pending:
+    pending += [*_type_changes(schema, target), *_drops(old, target)]
+    # What was taken out of types to make way for changes is put back when these are done.
+    while pending := pending or [*_type_changes(schema, target)]:
         step = _next(schema, pending)
         if step is None:
             raise InvalidSchema(
@@ -227,6 +225,12 @@ def _bare(entity_type: EntityType) -> EntityType:
     return replace(entity_type, attributes=())
 
 
+def _type_changes(schema: Schema, target: Schema) -> Iterator[ChangeType]:
+    for name, entity_type in target.items():
+        if name in schema and _bare(schema[name]) != _bare(entity_type):
+            yield ChangeType(_bare(entity_type))
+
+
 def _next(schema: Schema, pending: Sequence[Operation]) -> Operation | None:
     """The first of `pending` that gives a valid schema; else a step that makes way for one."""
     for operation in chain(pending, _ways(schema, pending)):
@@ -238,18 +242,24 @@ def _next(schema: Schema, pending: Sequence[Operation]) -> Operation | None:
     return None
 
 
-def _ways(schema: Schema, pending: Iterable[Operation]) -> Iterator[Operation]:
-    """Changes on the way to those in `pending`: names freed that others wait for."""
+def _ways(schema: Schema, pending: Sequence[Operation]) -> Iterator[Operation]:
+    """Changes that make way for those in `pending`, which wait for each other or for a name; cheap ones first."""
+    dropped = [each.name for each in pending if isinstance(each, DropType)]
     for operation in pending:
         if isinstance(operation, ChangeAttribute):
-            now = schema.attribute(operation.type, operation.attribute.name)
-            if now.reverse and now.reverse != operation.attribute.reverse:
+            now, new = schema.attribute(operation.type, operation.attribute.name), operation.attribute
+            if now.reverse and (now.reverse, now.target) != (new.reverse, new.target):
                 yield ChangeAttribute(operation.type, replace(now, reverse=""))
-        elif isinstance(operation, ChangeType) and operation.definition.name in schema:
-            now_type, wanted = schema[operation.definition.name], operation.definition
-            both = tuple(each for each in now_type.unique if each in wanted.unique)
-            if both != now_type.unique or now_type.display:
-                yield ChangeType(replace(_bare(now_type), unique=both, display=""))
+    for name in dropped:
+        yield from (DropAttribute(name, each.name) for each in schema[name].attributes if each.target)
+    for operation in pending:
+        if isinstance(operation, ChangeType) and operation.definition.name in schema:
+            way = replace(operation.definition, unique=(), display="")
+            if way != _bare(schema[way.name]):
+                yield ChangeType(way)
+    for name in (*dropped, *schema):
+        if schema[name].unique or schema[name].display:
+            yield ChangeType(replace(_bare(schema[name]), unique=(), display=""))
 
 
 def _freed(old: Schema, gone: Iterable[tuple[str, str]]) -> Iterator[ChangeType]:
@@ -266,26 +276,28 @@ def _freed(old: Schema, gone: Iterable[tuple[str, str]]) -> Iterator[ChangeType]
 
 def _definitions(old: Schema, target: Schema) -> Iterator[Operation]:
     """New types, what they need first, then new attributes; those that are computed last."""
-    new_types = _needed_first(old, target)
     known = set(old)
-    later: list[DefineAttribute] = []
-    completed: list[ChangeType] = []
-    for entity_type in new_types:
+    later: dict[str, list[Attribute]] = {name: _new_attributes(old, target, name) for name in old if name in target}
+    completed = []
+    for entity_type in _needed_first(old, target):
         known.add(entity_type.name)
         now = tuple(each for each in entity_type.attributes if each.computed is None and each.target in (*known, ""))
-        late = [each for each in entity_type.attributes if each not in now]
-        first = _without(entity_type, {each.name for each in late})
+        later[entity_type.name] = [each for each in entity_type.attributes if each not in now]
+        lineage = target.ancestors(entity_type.name)
+        missing = {each.name for name in lineage for each in later.get(name, target[name].attributes)}
+        first = _without(entity_type, missing)
         yield DefineType(replace(first, attributes=now))
-        later += [DefineAttribute(entity_type.name, each) for each in late]
-        if _bare(first) != _bare(entity_type):
+        if first != entity_type:
             completed.append(ChangeType(_bare(entity_type)))
-    for name, wanted in target.items():
-        if name in old:
-            there = {each.name for each in old[name].attributes}
-            later += [DefineAttribute(name, each) for each in wanted.attributes if each.name not in there]
-    yield from (each for each in later if each.attribute.computed is None)
-    yield from _computed_in_order([each for each in later if each.attribute.computed is not None])
+    defined = [DefineAttribute(name, each) for name, attributes in later.items() for each in attributes]
+    yield from (each for each in defined if each.attribute.computed is None)
+    yield from _computed_in_order([each for each in defined if each.attribute.computed is not None])
     yield from completed
+
+
+def _new_attributes(old: Schema, target: Schema, name: str) -> list[Attribute]:
+    there = {each.name for each in old[name].attributes}
+    return [each for each in target[name].attributes if each.name not in there]
 
 
 def _without(entity_type: EntityType, names: set[str]) -> EntityType:
@@ -323,26 +335,9 @@ def _computed_in_order(computed: list[DefineAttribute]) -> Iterator[DefineAttrib
 
 
 def _drops(old: Schema, target: Schema) -> Iterator[Operation]:
-    """Attributes before types, and types after what refers to them or extends them."""
+    """Attributes before types; types in reverse, for what refers to others often stands behind them."""
     for name, entity_type in old.items():
         if name in target:
             kept = {each.name for each in target[name].attributes}
             yield from (DropAttribute(name, each.name) for each in entity_type.attributes if each.name not in kept)
-    waiting = {name: each for name, each in old.items() if name not in target}
-    while waiting:
-        leaves = [name for name in waiting if not any(each.extends == name for each in waiting.values())]
-        chosen = next((name for name in leaves if not [*_referring(waiting, name)]), leaves[0])
-        for other, attribute in [*_referring(waiting, chosen)]:
-            # Types that refer to each other: one of the references goes first.
-            schema = Schema(waiting.values())
-            steps: list[Operation] = [*_freed(schema, [(other, attribute.name)]), DropAttribute(other, attribute.name)]
-            yield from steps
-            waiting = dict(_after(schema, steps))
-        del waiting[chosen]
-        yield DropType(chosen)
-
-
-def _referring(types: Mapping[str, EntityType], name: str) -> Iterator[tuple[str, Attribute]]:
-    """What of other types refers to `name`."""
-    for other, entity_type in types.items():
-        yield from ((other, each) for each in entity_type.attributes if each.target == name != other)
+    yield from (DropType(name) for name in reversed([*old]) if name not in target)
