@@ -8,15 +8,15 @@ backquotes. Texts stand in single or double quotes with the escapes \" \' \\ \n 
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import QuerySyntaxError, QueryTooComplex
-from ..model.schema import close_names
 from .limits import MAX_LENGTH, MAX_TOKENS, check_size
 from .render import render
 from .syntax import Condition, OrderKey, Query, Selected, Value
@@ -227,10 +227,7 @@ def _keywords_like(text: str, position: int, terminals: set[str]) -> list[str]:
     return _closest(before[-1], _KEYWORDS) if before and before[-1].lower() not in _KEYWORDS else []
 
 
-def _closest(word: str, keywords: Iterable[str]) -> list[str]:
-    if len(word) < 3:
-        return []
-    close = close_names(word, keywords)
-    # Letters in a wrong order are the usual slip.
-    close.sort(key=lambda name: sorted(name) != sorted(word.lower()))
-    return [name for name in close[:1] if abs(len(name) - len(word)) <= 2]
+def _closest(word: str, keywords: Collection[str]) -> list[str]:
+    word = word.lower()
+    swapped = [name for name in keywords if sorted(name) == sorted(word)]
+    return swapped[:1] or difflib.get_close_matches(word, keywords, n=1, cutoff=0.75)
