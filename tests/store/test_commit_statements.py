@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recordroom.model.ids import new_ids
-from recordroom.model.operations import Create, Delete, Operation, Update
+from recordroom.model.ids import new_id, new_ids
+from recordroom.model.operations import Commit, Create, Delete, Operation, Update
 from tests.store.desk import Desk
 
 SIZES = (1, 2, 500)
@@ -69,9 +69,6 @@ def test_deletes(desk: Desk) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_repeat_asks_once(desk: Desk, size: int) -> None:
-    from recordroom.model.ids import new_id
-    from recordroom.model.operations import Commit
-
     once = Commit(id=new_id(), operations=[Create("Task", new_ids(size), {})])
     desk.room.commit(once)
     start = desk.room.driver.statements

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from recordroom.model.ids import new_ids
-from recordroom.model.operations import Create, Delete, Update
+from recordroom.model.operations import Create, DefineType, Delete, Update
 from recordroom.query.request import DatabaseInfo
 from recordroom.store import followers, replaced
 from recordroom.store.catalog import load_catalogs
@@ -137,8 +137,6 @@ def test_long_lags_are_read_a_few_commits_at_a_time(desk: Desk, monkeypatch: pyt
 
 
 def test_databases_are_followed_each_by_itself(desk: Desk) -> None:
-    from recordroom.model.operations import DefineType
-
     room = desk.room
     room.create_database(DatabaseInfo(key="other"))
     try:
@@ -157,8 +155,6 @@ def test_databases_are_followed_each_by_itself(desk: Desk) -> None:
 
 
 def test_a_database_of_a_dropped_ones_key_begins_anew(desk: Desk) -> None:
-    from recordroom.model.operations import DefineType
-
     room = desk.room
     for _ in range(2):
         room.create_database(DatabaseInfo(key="again"))

@@ -154,7 +154,7 @@ class Tables:
 
     @cached_property
     def storage(self) -> dict[str, dict[str, Storage]]:
-        """root type → column → storage class."""
+        """Root type → column → storage class."""
         return {
             root: {column: attribute_storage(attribute) for column, attribute in self.columns(root)}
             for root in {self.schema.root(name) for name in self.schema}
