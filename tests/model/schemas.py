@@ -4,12 +4,16 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from recordroom.model.kinds import KINDS, Text
 from recordroom.model.schema import Attribute, EntityType, Schema
 from recordroom.model.schema_rules import problems, validate
+
+# Drawing a schema takes milliseconds, and more on a busy machine.
+few = settings(max_examples=60, deadline=None)
 
 TYPES = ("Item", "Task", "Project", "Person", "Shot")
 NAMES = ("a", "b", "c", "name", "status")

@@ -21,7 +21,7 @@ from recordroom.model.schema_diff import SchemaPlan, diff
 from recordroom.model.schema_file import SchemaDocument, load_text
 from recordroom.model.schema_rules import problems
 
-from .schemas import NAMES, schemas
+from .schemas import NAMES, few, schemas
 
 
 def text(name, **fields):
@@ -57,6 +57,7 @@ def content(schema):
 # --- any schema to any other ----------------------------------------------------------------------
 
 
+@few
 @given(schemas(), schemas())
 def test_any_schema_becomes_any_other_in_valid_steps(old, new):
     wanted = document(*new.values())
@@ -69,6 +70,7 @@ def test_any_schema_becomes_any_other_in_valid_steps(old, new):
     assert bool(plan.lines) == bool(plan.operations)
 
 
+@few
 @given(schemas(), schemas())
 def test_without_drops_nothing_is_lost_and_the_second_time_nothing_changes(old, new):
     wanted = document(*new.values())
@@ -86,6 +88,7 @@ def test_without_drops_nothing_is_lost_and_the_second_time_nothing_changes(old, 
     assert not any(line.startswith("- ") for line in plan.lines)
 
 
+@few
 @given(schemas(), st.permutations(["Item", "Task", "Project", "Person", "Shot"]), st.permutations(NAMES))
 def test_a_schema_under_other_names_is_reached_by_renames_alone(old, types, names):
     names = dict(zip(NAMES, (f"{each}_{number}" for number, each in enumerate(names)), strict=True))
@@ -109,6 +112,7 @@ def test_a_schema_under_other_names_is_reached_by_renames_alone(old, types, name
     assert diff(new, wanted).empty
 
 
+@few
 @given(schemas())
 def test_the_order_of_types_and_attributes_does_not_matter(schema):
     turned = [replace(each, attributes=each.attributes[::-1]) for each in schema.values()][::-1]
@@ -267,6 +271,15 @@ def test_a_rename_is_made_once():
     assert plan.operations == (RenameType("Job", "Task"), RenameAttribute("Task", "name", "title"))
     assert plan.lines == ("> type Task was Job", "> Task.title was Task.name")
     assert diff(applied(old, plan), wanted).empty
+
+
+def test_what_is_computed_from_a_renamed_attribute_follows_it():
+    old = Schema([entity_type("Item", text("name")), entity_type("Task", text("x", computed="name"), extends="Item")])
+    wanted = document(entity_type("Item", text("title")), attributes_were={("Item", "title"): "name"})
+    plan = diff(old, wanted)
+
+    assert plan.operations == (RenameAttribute("Item", "name", "title"),)
+    assert applied(old, plan)["Task"].attributes[0].computed == "title"
 
 
 def test_a_former_name_that_the_room_never_had_means_nothing():

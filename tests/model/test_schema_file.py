@@ -10,7 +10,7 @@ from recordroom.model.schema import Attribute, EntityType, Schema
 from recordroom.model.schema_file import dump_text, load_text
 from recordroom.model.schema_rules import validate
 
-from .schemas import schemas
+from .schemas import few, schemas
 
 STUDIO = """\
 # A studio.
@@ -85,6 +85,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read():
     assert load_text("\ufeff" + STUDIO.replace("\n", "\r\n")).types == load_text(STUDIO).types
 
 
+@few
 @given(schemas())
 def test_what_is_written_reads_back_the_same(schema):
     text = dump_text(schema)
@@ -93,6 +94,7 @@ def test_what_is_written_reads_back_the_same(schema):
     assert dump_text(load_text(text).schema) == text
 
 
+@few
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_any_text_is_written_so_that_it_reads_back(text):
     schema = Schema([EntityType(name="T", label=text, attributes=(Attribute(name="a", kind="text", default=text),))])
@@ -264,6 +266,7 @@ def test_former_names_may_form_a_chain():
     assert load_text('[A]\nwas = "B"\n[B]\nwas = "C"').renamed_types == {"A": "B", "B": "C"}
 
 
+@few
 @given(st.text(max_size=60) | st.lists(st.sampled_from(["[T]", "[T.attributes]", "a", "=", '"text"', "{", "}", "\n", "kind", "5", "'", '"""']), max_size=20).map(" ".join))  # fmt: skip
 def test_any_text_is_a_document_or_an_invalid_schema(text):
     with suppress(InvalidSchema):

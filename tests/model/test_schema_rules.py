@@ -11,7 +11,7 @@ from recordroom.model.kinds import KINDS
 from recordroom.model.schema import Attribute, EntityType, Schema
 from recordroom.model.schema_rules import problems, validate
 
-from .schemas import schemas
+from .schemas import few, schemas
 
 PROJECT = EntityType(name="Project", attributes=(Attribute(name="name", kind="text"),))
 
@@ -422,6 +422,7 @@ def test_a_problem_of_a_missing_name_says_that_it_is_one():
     assert found == {"Task.b": False, "Task": True}
 
 
+@few
 @given(schemas())
 def test_the_normal_form_is_valid_and_normal(schema):
     assert problems(schema) == []
