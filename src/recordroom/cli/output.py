@@ -39,12 +39,12 @@ _WIDEST_CELL = 48
 _GAP = 2
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console for stdout or stderr as they are now; what is not a terminal has no width to fit."""
+def console(*, stderr: bool = False, width: int | None = None) -> Console:
+    """A console for stdout or stderr as they are now."""
     from rich.console import Console
 
     file = sys.stderr if stderr else sys.stdout
-    return Console(file=file, highlight=False, soft_wrap=True)
+    return Console(file=file, highlight=False, soft_wrap=True, width=width)
 
 
 def say(text: str = "") -> None:
@@ -86,8 +86,6 @@ def _plain(value: Any) -> Any:
         return show_id(value) if len(value) == 16 else value.hex()
     if hasattr(value, "summary"):
         return value.summary()
-    if isinstance(value, (set, frozenset, tuple)):
-        return list(value)
     if isinstance(value, Mapping):
         return dict(value)
     try:
@@ -129,10 +127,9 @@ def print_table(names: Sequence[str], rows: Sequence[Sequence[Any]], *, numbers:
         table.add_column(name, justify="right" if name in right else "left", no_wrap=True, overflow="ellipsis")
     for row in texts:
         table.add_row(*map(_as_it_is, row[:fits]))
-    if out.is_terminal:
-        out.print(table, soft_wrap=False)
-    else:
-        out.print(table, width=sum(_widths(names, texts, None)) + _GAP * len(names) + 1, soft_wrap=False, crop=False)
+    if not out.is_terminal:
+        out = console(width=sum(_widths(names, texts, None)) + _GAP * len(names))
+    out.print(table, soft_wrap=False)
     return list(names[fits:])
 
 

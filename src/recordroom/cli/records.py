@@ -12,6 +12,7 @@ from .output import counted, note, print_json_lines, print_table
 from .rooms import Database, Json, Room, Words, open_session, placed
 
 if TYPE_CHECKING:
+    from ..client.entity import Entity
     from ..client.session import Session
 
 __all__ = ["history", "search"]
@@ -40,14 +41,14 @@ def history(
     where, (type_name, which) = placed(words, room, ("TYPE", "WHICH"))
     with open_session(where, database) as session:
         entity = find_record(session, type_name, which)
-        changes = list(session.history(entity, attribute=attribute, limit=limit + 1))
-    shown, more = changes[:limit], len(changes) > limit
+        changes = session.history(entity, attribute=attribute, limit=limit + 1)
+        shown, more = changes[:limit], len(changes) > limit
+        lines = [_change(session, each, for_people=not json) for each in shown]
     if json:
-        print_json_lines(_change(each) for each in shown)
-    elif shown:
-        names = ["revision", "when", "who", "what", "attribute", "before", "after", "notes"]
-        rows = [[_cell(value) for value in _change(each).values()] for each in shown]
-        hidden = print_table(names, rows, numbers=["revision"])
+        print_json_lines(lines)
+    elif lines:
+        names = ["revision", "verb", "attribute", "before", "after", "time", "actor", "notes"]
+        hidden = print_table(names, [[line[name] for name in names] for line in lines], numbers=["revision"])
         if hidden:
             note(f"Columns that do not fit: {', '.join(hidden)}. A wider terminal or --json shows them.")
     else:
@@ -69,22 +70,23 @@ def find_record(session: Session, type_name: str, which: str) -> Any:
         if entity is None:
             raise NotFound(type=type_name, entity=identity)
         return entity
-    names = [parts[0] for _, parts in schema.unique_sets(type_name) if len(parts) == 1]
-    for name in dict.fromkeys([*names, schema.display(type_name)]):
-        attribute = schema.attribute(type_name, name)
-        if attribute.kind not in ("text", "choice", "integer", "uuid", "hyperlink"):
-            continue
+    unique = [parts[0] for _, parts in schema.unique_sets(type_name) if len(parts) == 1]
+    kinds = ("text", "choice", "integer", "uuid", "hyperlink")
+    names = [
+        name
+        for name in dict.fromkeys([*unique, schema.display(type_name)])
+        if schema.attribute(type_name, name).kind in kinds
+    ]
+    for name in names:
         found = _with_value(session, type_name, name, which)
         if len(found) > 1:
-            message = f"There are several {type_name} with {name} {which!r}; give the id: {', '.join(each['id'] for each in found)}."
+            ids = ", ".join(each["id"] for each in found)
+            message = f"There are several {type_name} with {name} {which!r}; give an id: {ids} …"
             raise MultipleResults(message, type=type_name)
         if found:
             return found[0]
-    raise NotFound(
-        f"There is no {type_name} {which!r}; it was looked for as id, {', '.join(names) or 'nothing else'}.",
-        type=type_name,
-        entity=which,
-    )
+    message = f"There is no {type_name} with {' or '.join(['id', *names])} {which!r}."
+    raise NotFound(message, type=type_name, entity=which)
 
 
 def _with_value(session: Session, type_name: str, name: str, which: str) -> list[Any]:
@@ -97,23 +99,23 @@ def _with_value(session: Session, type_name: str, name: str, which: str) -> list
     return list(session.query(Query(type=type_name, where=where, limit=5)))
 
 
-def _change(change: Any) -> dict[str, Any]:
-    return {
-        "revision": change.revision,
-        "time": change.time,
-        "actor": change.actor,
-        "verb": change.verb,
-        "attribute": change.attribute,
-        "before": change.before,
-        "after": change.after,
-        "notes": change.notes,
-    }
+def _change(session: Session, change: Any, *, for_people: bool) -> dict[str, Any]:
+    """A change as plain values: entities by their ids, or by what stands for them."""
+    from ..client.entity import Entity
+
+    line: dict[str, Any] = change._asdict()
+    for name in ("before", "after", "member"):
+        if isinstance(line[name], Entity):
+            line[name] = _called(session, line[name]) if for_people else line[name]["id"]
+    if for_people:
+        line["time"] = change.time.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+        inside = line["key"] if line["key"] is not None else line["member"]
+        line["attribute"] += "" if inside is None else f"[{inside}]"
+    return line
 
 
-def _cell(value: Any) -> Any:
-    if hasattr(value, "astimezone"):
-        return value.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
-    return value
+def _called(session: Session, entity: Entity) -> Any:
+    return entity[session.schema.display(type(entity).__name__)]
 
 
 def search(

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from ..client.session import Session
     from ..store.room import Room as StoredRoom
 
-__all__ = ["Database", "Json", "Room", "UsageError", "Wait", "Words", "open_session", "placed", "room_of"]
+__all__ = ["STREAM", "Database", "Json", "Room", "UsageError", "Wait", "Words", "open_session", "placed", "room_of"]
 
 VARIABLE = "RECORDROOM_ROOM"
+# What "-" becomes before the command line is parsed, where it would be an option without a name.
+STREAM = "\0-"
 
 # `placed` takes them apart; the usage line of each command says what they are.
 Words = Annotated[str, Parameter(show=False)]

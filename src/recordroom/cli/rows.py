@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from ..query import syntax
 from .output import counted, note, print_json, print_table, print_text, progress_bar, say
-from .rooms import Database, Json, Room, UsageError, Wait, Words, open_session, placed
+from .rooms import STREAM, Database, Json, Room, UsageError, Wait, Words, open_session, placed
 
 if TYPE_CHECKING:
     from ..client.results import QueryResult
@@ -151,17 +151,48 @@ def _print_rows(session: Session, tree: syntax.Query, most: int | None) -> None:
 
 
 def for_people(schema: Schema, tree: syntax.Query) -> syntax.Query:
-    """The query with a select of its own: the attribute that stands for the type first, references by what stands for them."""
-    display = schema.display(tree.type)
-    paths: dict[tuple[str, ...], None] = {(display,): None}
+    """The query with a select of its own: first what stands for the type, then what the query speaks of.
+
+    A reference is shown as what stands for the entity that it names.
+    """
+    spoken_of = [path for part in (tree.where, *tree.order_by) for path in _paths(part)]
+    paths = dict.fromkeys(
+        [(schema.display(tree.type),), *(path for path in spoken_of if _is_one(schema, tree.type, path))]
+    )
     for attribute in schema.attributes(tree.type).values():
-        if attribute.system or not (attribute.stored or attribute.computed):
-            continue
-        if attribute.kind == "reference":
-            paths[attribute.name, schema.display(attribute.target)] = None
-        else:
+        if not attribute.system and (attribute.stored or attribute.computed):
             paths[(attribute.name,)] = None
-    return msgspec.structs.replace(tree, select=tuple(syntax.Selected(syntax.Path(path)) for path in paths))
+    shown = dict.fromkeys(_to_display(schema, tree.type, path) for path in paths)
+    return msgspec.structs.replace(tree, select=tuple(syntax.Selected(syntax.Path(path)) for path in shown))
+
+
+def _paths(node: Any) -> Iterator[tuple[str, ...]]:
+    """The paths in a condition or an order, but not those that start at another type."""
+    if isinstance(node, syntax.Path):
+        yield node.names
+    elif isinstance(node, tuple):
+        for each in node:
+            yield from _paths(each)
+    elif isinstance(node, msgspec.Struct) and not isinstance(node, (syntax.Any, syntax.Has, syntax.Query)):
+        for name in node.__struct_fields__:
+            yield from _paths(getattr(node, name))
+
+
+def _is_one(schema: Schema, type_name: str, path: tuple[str, ...]) -> bool:
+    """Whether a path has one value for each entity."""
+    for name in path[:-1]:
+        attribute = schema.attribute(type_name, name)
+        if attribute.kind != "reference":
+            return False
+        type_name = attribute.target
+    return not schema.attribute(type_name, path[-1]).many
+
+
+def _to_display(schema: Schema, type_name: str, path: tuple[str, ...]) -> tuple[str, ...]:
+    for name in path[:-1]:
+        type_name = schema.attribute(type_name, name).target
+    last = schema.attribute(type_name, path[-1])
+    return (*path, schema.display(last.target)) if last.kind == "reference" else path
 
 
 def table_of(result: QueryResult, *, hide_id: bool = False) -> tuple[list[str], list[tuple[Any, ...]], list[str]]:
@@ -310,7 +341,7 @@ def import_(  # noqa: PLR0913 - the options of the command
 
 
 def _stdin(file: str, format_name: str | None) -> Any:
-    if file != "-":
+    if file != STREAM:
         return Path(file)
     if format_name is None:
         raise UsageError("reading from stdin needs --format")
@@ -386,15 +417,15 @@ def export(  # noqa: PLR0913 - the options of the command
     from ..query.grammar import parse
 
     where, (text, file) = placed(words, room, ("QUERY", "FILE"))
-    if file == "-" and format_ is None:
+    if file == STREAM and format_ is None:
         raise UsageError("writing to stdout needs --format")
     tree = parse(text)
-    target: Any = sys.stdout.buffer if file == "-" else Path(file)
+    target: Any = sys.stdout.buffer if file == STREAM else Path(file)
     with open_session(where, database) as session, progress_bar(f"export {tree.type}") as progress:
         asked = session if at is None else session.at(_moment(at))
         options = _options(delimiter, encoding, null, no_header)
         report = export_rows(asked.query(tree), target, format_, options=options, progress=progress)
-    if file == "-":
+    if file == STREAM:
         sys.stdout.buffer.flush()
     elif json:
         print_json(msgspec.to_builtins(report))

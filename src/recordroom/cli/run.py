@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from importlib import metadata
 
 from cyclopts import App, CycloptsError, Group
 
 from ..errors import Error
 from . import demo, records, rows, schema, upkeep
 from .output import complain, complain_with_facts
-from .rooms import UsageError
+from .rooms import STREAM, UsageError
 
 __all__ = ["make_app", "run"]
 
@@ -40,6 +39,12 @@ Exit codes:
 """
 
 
+def _version() -> str:
+    from importlib import metadata
+
+    return metadata.version("recordroom")
+
+
 def make_app() -> App:
     """The commands."""
     app = App(
@@ -47,7 +52,7 @@ def make_app() -> App:
         help=_ABOUT,
         help_epilogue=_MORE,
         help_format="plaintext",
-        version=lambda: metadata.version("recordroom"),
+        version=_version,
         suppress_keyboard_interrupt=False,
     )
     groups = ("Begin", "Schema", "Rows and records", "Upkeep")
@@ -92,8 +97,9 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _run(given: list[str]) -> int:
     as_json = "--json" in given
+    tokens = [STREAM if token == "-" else token for token in given]
     try:
-        result = make_app()(given, exit_on_error=False, print_error=False, result_action="return_value")
+        result = make_app()(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, UsageError) as error:
         return _wrong_usage(error, given)
     except Error as error:

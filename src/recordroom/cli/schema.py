@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from ..errors import PermissionDenied
+from ..errors import InvalidSchema, PermissionDenied
 from .output import counted, note, print_json, print_text, say
-from .rooms import Database, Json, Room, Wait, Words, open_session, placed
+from .rooms import STREAM, Database, Json, Room, Wait, Words, open_session, placed
+
+if TYPE_CHECKING:
+    from ..model.schema_file import SchemaDocument
 
 __all__ = ["schema_app", "source_of", "types"]
 
@@ -112,9 +115,18 @@ def _change(  # noqa: PLR0913 - what both commands take
         )
 
 
-def source_of(file: str) -> str | Path:
-    """A schema file, or the text on stdin for "-"."""
-    return sys.stdin.read() if file == "-" else Path(file)
+def source_of(file: str) -> SchemaDocument:
+    """What a schema file says, or the text on stdin for "-"."""
+    from ..model.schema_file import load_text
+
+    if file == STREAM:
+        return load_text(sys.stdin.read(), where="stdin")
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise InvalidSchema(f"{file} cannot be read: {reason}", where=file, reason=reason) from error
+    return load_text(text, where=file)
 
 
 def types(

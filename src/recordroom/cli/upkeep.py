@@ -46,7 +46,7 @@ def init(
         note(f"Next: recordroom schema apply {where} schema.toml")
 
 
-def check(*words: Words, room: Room = None, json: Json = False) -> int:
+def check(*words: Words, room: Room = None, wait: Wait = 0.0, json: Json = False) -> int:
     """Verify that journal, tables, indexes and followers agree.
 
     Exit code 3 where they do not.
@@ -56,12 +56,11 @@ def check(*words: Words, room: Room = None, json: Json = False) -> int:
         recordroom check studio.room
     """
     where, _ = placed(words, room, ())
-    with open_session(where, "main", mode="write") as session:
+    with open_session(where, "main", mode="write", wait=wait) as session:
         report = room_of(session).check()
-    plain = msgspec.to_builtins(report)
-    problems = list(report.problems)
+    problems = report.problems
     if json:
-        print_json(plain)
+        print_json({"problems": problems, "counts": report.counts})
     else:
         for each in problems:
             say(str(each))
@@ -85,7 +84,7 @@ def compact(*words: Words, room: Room = None, wait: Wait = 0.0, json: Json = Fal
         transport.compact()
         after = _size(transport.where)
     if json:
-        print_json({"pruned": msgspec.to_builtins(pruned), "bytes_before": before, "bytes_after": after})
+        print_json({"oldest_revision": pruned, "bytes_before": before, "bytes_after": after})
     elif before is None or after is None:
         say("Compacted.")
     else:

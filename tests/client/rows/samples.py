@@ -1,4 +1,4 @@
-"""Raw scalars of every kind at their edges, for tests that carry values through files and frames."""
+"""A schema with everything, and raw scalars of every kind at their edges, for tests of files and frames."""
 
 from __future__ import annotations
 
@@ -9,6 +9,67 @@ import pytest
 from recordroom.model.ids import new_id
 from recordroom.model.kinds import KINDS, MAX_DATE, MAX_DATETIME, MAX_INTEGER, MIN_DATE, MIN_DATETIME, MIN_INTEGER
 from recordroom.model.schema import Attribute
+
+SCHEMA = """
+[Airline.attributes]
+code = { kind = "text", unique = true, required = true }
+name = "text"
+
+[Airport.attributes]
+faa = { kind = "text", unique = true }
+name = "text"
+
+[Weather]
+unique = [["origin", "time"]]
+[Weather.attributes]
+origin = { kind = "reference", target = "Airport", reverse = "weather", required = true, on_delete = "cascade" }
+time = { kind = "datetime", required = true }
+visib = "number"
+
+[Flight.attributes]
+no = { kind = "integer", required = true, min = 0 }
+carrier = { kind = "reference", target = "Airline", reverse = "flights" }
+dest = { kind = "reference", target = "Airport" }
+weather = { kind = "reference", target = "Weather" }
+dest_code = "text"
+status = { kind = "choice", choices = ["open", "done"], default = "open" }
+
+[Folder.attributes]
+path = { kind = "text", unique = true }
+parent = { kind = "reference", target = "Folder", reverse = "children" }
+
+[Thing]
+abstract = true
+[Thing.attributes]
+name = "text"
+[Stone]
+extends = "Thing"
+[Plant]
+extends = "Thing"
+
+[Everything.attributes]
+text = "text"
+long_text = "long_text"
+integer = "integer"
+real = "number"
+decimal = "decimal"
+boolean = "boolean"
+date = "date"
+datetime = "datetime"
+choice = { kind = "choice", choices = ["open", "in progress", "done"] }
+json = "json"
+uuid = "uuid"
+hyperlink = "hyperlink"
+color = "color"
+reference = { kind = "reference", target = "Airline" }
+texts = { kind = "text", multi = true }
+numbers = { kind = "number", multi = true }
+dates = { kind = "date", multi = true }
+uuids = { kind = "uuid", multi = true }
+decimals = { kind = "decimal", multi = true }
+twice = { kind = "integer", computed = "integer * 2" }
+friends = { kind = "links", target = "Everything" }
+"""
 
 on_both = pytest.mark.parametrize(
     "places", ["places_sqlite", "places_postgres"], indirect=True, ids=["sqlite", "postgresql"]
