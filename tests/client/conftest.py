@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 import recordroom as rr
@@ -76,18 +81,85 @@ def define(session: Session, *types: EntityType) -> None:
     session.transport.commit(Commit(id=new_id(), database=session.database, operations=operations))
 
 
+class PostgresPlace:
+    """One room on PostgreSQL that tests use one after the other: making its tables takes longer than most tests."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._schema = ""
+        self._kept = (0, 0)
+
+    def __call__(self) -> str:
+        if self._schema:
+            self._wipe()
+        if not self._schema:
+            self._make()
+        return self._where
+
+    @property
+    def _where(self) -> str:
+        return f"{self._url}{'&' if '?' in self._url else '?'}schema={self._schema}"
+
+    def _make(self) -> None:
+        self._schema = f"client_{secrets.token_hex(6)}"
+        with rr.connect(self._where) as session:
+            define(session, *TYPES)
+        with self._connection() as connection:
+            row = connection.execute("SELECT revision, schema_revision FROM rr_room").fetchone()
+        self._kept = row
+
+    def _wipe(self) -> None:
+        """Make the room what it was after its types were defined; a room with another schema is left for good."""
+        with self._connection() as connection:
+            revision, schema_revision = self._kept
+            if connection.execute("SELECT schema_revision FROM rr_room").fetchone() != (schema_revision,):
+                self._schema = ""
+                return
+            tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (self._schema,))
+            kept = {"rr_room", "rr_database", "rr_commit", "rr_journal"}
+            wiped = [f'DELETE FROM "{name}"' for (name,) in tables if name not in kept]
+            wiped += [f"DELETE FROM {name} WHERE revision > {revision}" for name in ("rr_commit", "rr_journal")]
+            connection.execute("SET session_replication_role = replica")
+            connection.execute("; ".join([*wiped, f"UPDATE rr_room SET revision = {revision}, pruned = 0"]))
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[Any]:
+        with psycopg.connect(self._url) as connection:
+            connection.execute(f"SET search_path = {self._schema}")
+            yield connection
+
+
+@pytest.fixture(scope="session")
+def postgres_place(postgres_url: str) -> PostgresPlace:
+    return PostgresPlace(postgres_url)
+
+
+@pytest.fixture(scope="session")
+def sqlite_place(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+    """Copies of one room that has the types."""
+    folder = tmp_path_factory.mktemp("client")
+    with rr.connect(folder / "types.room") as session:
+        define(session, *TYPES)
+    numbers = itertools.count()
+    return lambda: str(shutil.copytree(folder / "types.room", folder / f"{next(numbers)}.room"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def where(request: pytest.FixtureRequest) -> str:
+    """The address of a room that has the types and no entities; a test that uses it runs on both databases."""
+    name = "sqlite_place" if request.param == "sqlite" else "postgres_place"
+    address: str = request.getfixturevalue(name)()
+    return address
+
+
 @pytest.fixture
-def connect(places: Any) -> Iterator[Connect]:
+def connect(where: str) -> Iterator[Connect]:
     """Opens sessions on one room, which has the types."""
     sessions: list[Session] = []
 
     def open_session(**options: Any) -> Session:
-        session = rr.connect(places(), **options)
-        if not sessions:
-            define(session, *TYPES)
-            session.reset()
-        sessions.append(session)
-        return session
+        sessions.append(rr.connect(where, **options))
+        return sessions[-1]
 
     yield open_session
     for session in sessions:

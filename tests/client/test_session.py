@@ -217,7 +217,7 @@ def test_history_shows_values_as_people_see_them(session: Session, other: Sessio
     assert (entry.verb, entry.key, entry.after) == ("set_key", "a", "b")
     assert records[first.revision, "name"].verb == "create"
     assert [record.after for record in session.history(task, "due") if record.verb == "update"] == [theirs["due"]]
-    assert len(session.history(task, limit=2)) == 2
+    assert {record.revision for record in session.history(task, limit=2)} == {second.revision}
     then = session.at(first)
     assert {record.revision for record in then.history(then.query("Task").one())} == {first.revision}
     with pytest.raises(UnknownAttribute):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ChangeRecord", "Recorded", "history", "recorded"]
 
+_PAGE = 1000
+
 
 class ChangeRecord(NamedTuple):
     """One change of one attribute: who, when, from and to which value.
@@ -40,14 +42,11 @@ class ChangeRecord(NamedTuple):
     commit: str
 
 
-def history(session: Session, entity: Entity, attribute: str | None, limit: int) -> list[ChangeRecord]:
-    """The latest changes of an entity, newest first."""
+def history(session: Session, entity: Entity, attribute: str | None, limit: int | None) -> list[ChangeRecord]:
+    """The changes of an entity, newest first."""
     if attribute is not None:
         entity._facts.attribute(attribute)
-    request = HistoryRequest(
-        database=session.database, type=entity._type, id=entity._id, attribute=attribute, limit=limit
-    )
-    changes = session.transport.history(request)
+    changes = _changes(session, entity, attribute, limit)
     shown = _Values(session, entity, changes)
     return [
         ChangeRecord(
@@ -64,8 +63,29 @@ def history(session: Session, entity: Entity, attribute: str | None, limit: int)
             commit=show_id(each.commit_id),
         )
         for each in changes
-        if session._at is None or each.revision <= session._at
     ]
+
+
+def _changes(session: Session, entity: Entity, attribute: str | None, limit: int | None) -> list[Change]:
+    """The latest changes, page by page; a commit is never cut in two."""
+    found: list[Change] = []
+    before = None if session._at is None else session._at + 1
+    while limit is None or len(found) < limit:
+        size = _PAGE if limit is None else min(limit - len(found), _PAGE)
+        request = HistoryRequest(
+            database=session.database,
+            type=entity._type,
+            id=entity._id,
+            attribute=attribute,
+            before=before,
+            limit=size,
+        )
+        page = session.transport.history(request)
+        if not page:
+            break
+        found += page
+        before = page[-1].revision
+    return found
 
 
 class _Values:

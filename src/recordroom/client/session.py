@@ -303,8 +303,11 @@ class Session:
 
     # --- the past --------------------------------------------------------------------------------
 
-    def history(self, entity: Entity, attribute: str | None = None, *, limit: int = 1000) -> list[ChangeRecord]:
-        """Who changed what of an entity and when, newest first; of one attribute where it is named."""
+    def history(self, entity: Entity, attribute: str | None = None, *, limit: int | None = None) -> list[ChangeRecord]:
+        """Who changed what of an entity and when, newest first; of one attribute where it is named.
+
+        With `limit`, the commits that have the latest so many changes; a commit is never cut in two.
+        """
         self._own(entity)
         return history(self, entity, attribute, limit)
 
