@@ -13,11 +13,10 @@ import re
 from collections.abc import Collection
 from functools import cache, lru_cache
 from importlib.resources import files
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..errors import QuerySyntaxError, QueryTooComplex
-from .limits import MAX_LENGTH, MAX_TOKENS, check_size
+from .limits import MAX_DEPTH, MAX_LENGTH, MAX_TOKENS, check_size, too_complex
 from .render import render
 from .syntax import Condition, OrderKey, Query, Selected, Value
 
@@ -63,20 +62,37 @@ def parse_order(text: str) -> OrderKey:
 def _parsed(text: str, start: str) -> Any:
     if not isinstance(text, str):
         raise TypeError(f"a query is text, not {type(text).__name__}")
-    if len(text) > MAX_LENGTH or (len(text) > MAX_TOKENS and _has_too_many_tokens(text)):
-        raise QueryTooComplex(
-            f"The query is longer than {MAX_LENGTH} characters or {MAX_TOKENS} words; give long lists as a parameter: in ($name).",
-            limit=MAX_LENGTH,
-        )
+    if len(text) > _CACHED_LENGTH:
+        _check_length(text)
     return _cached(text, start) if len(text) <= _CACHED_LENGTH else _parse(text, start)
 
 
-_TOKEN = re.compile(r"""[\w.]+|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s\w]""")
+_TOKEN = re.compile(r"""[\w.-]+|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s\w]""", re.DOTALL)
+_MARGIN = 3  # parentheses that only group are no levels of the tree
 
 
-def _has_too_many_tokens(text: str) -> bool:
-    """Parsing takes time by the token; this is a quick count that need not be exact."""
-    return next(islice(_TOKEN.finditer(text), MAX_TOKENS, None), None) is not None
+def _check_length(text: str) -> None:
+    """Refuse what would take long to parse: parsing takes time by the word, this quick look does not."""
+    if len(text) > MAX_LENGTH:
+        raise _too_long()
+    depth = 0
+    for count, token in enumerate(_TOKEN.finditer(text)):
+        if count >= MAX_TOKENS:
+            raise _too_long()
+        sign = token[0]
+        if sign == "(":
+            depth += 1
+            if depth > _MARGIN * MAX_DEPTH:
+                raise too_complex()
+        elif sign == ")":
+            depth -= 1
+
+
+def _too_long() -> QueryTooComplex:
+    return QueryTooComplex(
+        f"The query is longer than {MAX_LENGTH} characters or {MAX_TOKENS} words; give long lists as a parameter: in $name.",
+        limit=MAX_LENGTH,
+    )
 
 
 def _parse(text: str, start: str) -> Any:

@@ -34,7 +34,7 @@ __all__ = ["MAX_DEPTH", "MAX_LENGTH", "MAX_NODES", "MAX_TOKENS", "check_size", "
 MAX_DEPTH = 100
 MAX_NODES = 10_000
 MAX_LENGTH = 1_000_000
-MAX_TOKENS = 100_000
+MAX_TOKENS = 30_000
 
 
 def too_complex() -> QueryTooComplex:
