@@ -121,7 +121,7 @@ def _moment(text: str) -> Any:
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def _print_lines(result: QueryResult) -> None:
+def _print_lines(result: QueryResult[Any]) -> None:
     from ..client.rows import export_rows
 
     export_rows(result, sys.stdout.buffer, "jsonl")
@@ -195,7 +195,7 @@ def _to_display(schema: Schema, type_name: str, path: tuple[str, ...]) -> tuple[
     return (*path, schema.display(last.target)) if last.kind == "reference" else path
 
 
-def table_of(result: QueryResult, *, hide_id: bool = False) -> tuple[list[str], list[tuple[Any, ...]], list[str]]:
+def table_of(result: QueryResult[Any], *, hide_id: bool = False) -> tuple[list[str], list[tuple[Any, ...]], list[str]]:
     """Names, rows of values for people, and the names of columns of numbers."""
     from ..client.frames import outputs
     from ..client.rows.writers import shown_columns

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from ..errors import InvalidSchema, PermissionDenied
 from .output import counted, note, print_json, print_text, say
-from .rooms import STREAM, Database, Json, Room, Wait, Words, open_session, placed
+from .rooms import STREAM, Database, Json, Room, UsageError, Wait, Words, open_session, placed
 
 if TYPE_CHECKING:
     from ..model.schema_file import SchemaDocument
@@ -132,30 +132,32 @@ def source_of(file: str) -> SchemaDocument:
 def types(
     *words: Words,
     output: Annotated[
-        str | None, Parameter(name=["--output", "-o"], help="Write to this file instead of stdout.")
+        str | None, Parameter(name=["--output", "-o"], help="Write the module to this file instead of stdout.")
     ] = None,
     room: Room = None,
     database: Database = "main",
 ) -> None:
-    """Write typed stubs for your editor and type checker.
+    """Write a module of types for your editor and type checker.
 
-    With them it completes task["name"] and Task.project.name.
+    With it they know task["name"], Task.project.name and session.query(Task).
 
     For example:
 
-        recordroom types studio.room --output studio_types.pyi
+        recordroom types studio.room --output studio_types.py
     """
     from ..client.stubs import write_stubs
 
     where, _ = placed(words, room, ())
     with open_session(where, database) as session:
-        text = write_stubs(session.schema)
-        count = len(session.schema)
+        schema = session.schema
     if output is None:
-        print_text(text)
+        print_text(write_stubs(schema))
         return
+    path = Path(output)
+    if path.suffix != ".py" or not path.stem.isidentifier():
+        raise UsageError(f"--output takes the file of a module, such as studio_types.py, not {output!r}")
     try:
-        Path(output).write_text(text, encoding="utf-8")
+        path.write_text(write_stubs(schema, path.stem), encoding="utf-8")
     except OSError as error:
         raise PermissionDenied(what=f"writing {output}: {error.strerror}") from error
-    note(f"Wrote {counted(count, 'type')} to {output}.")
+    note(f"Wrote {counted(len(schema), 'type')} to {output}.")

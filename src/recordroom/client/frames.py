@@ -79,7 +79,7 @@ class Output(NamedTuple):
         return page.columns[self.name]
 
 
-def outputs(result: QueryResult) -> list[Output]:
+def outputs(result: QueryResult[Any]) -> list[Output]:
     """The columns of a result, in order: `id`, the type in a hierarchy, then what was selected.
 
     A query without `select` has every stored attribute; the counters (`number`, `revision` …) only when asked for.
@@ -108,7 +108,7 @@ def _path_names(value: Value) -> tuple[str, ...]:
     return value.names if isinstance(value, Path) else ()
 
 
-def pages(result: QueryResult, size: int) -> Iterator[Page]:
+def pages(result: QueryResult[Any], size: int) -> Iterator[Page]:
     """Every page of one snapshot, `size` rows each."""
     found: Iterator[Page] = result.session.transport.stream(msgspec.structs.replace(result.request(), size=size))
     return found
@@ -196,7 +196,7 @@ def _list_array(raws: Sequence[str | None], attribute: Attribute) -> pa.Array:
     return arrow.ListArray.from_arrays(arrow.array([*offsets, end], arrow.int32()), array_of(flat, single))
 
 
-def arrow_schema(result: QueryResult) -> pa.Schema:
+def arrow_schema(result: QueryResult[Any]) -> pa.Schema:
     """The Arrow schema of a result: names in order, types from the room's schema."""
     return schema_of(outputs(result))
 
@@ -206,7 +206,7 @@ def schema_of(columns: Iterable[Output]) -> pa.Schema:
     return load("pyarrow").schema([(each.name, arrow_type(each.attribute)) for each in columns])
 
 
-def batches(result: QueryResult, size: int = BATCH) -> Iterator[pa.RecordBatch]:
+def batches(result: QueryResult[Any], size: int = BATCH) -> Iterator[pa.RecordBatch]:
     """Record batches of up to `size` rows, one snapshot, in bounded memory. An empty result has none."""
     arrow = load("pyarrow")
     columns = outputs(result)
@@ -217,12 +217,12 @@ def batches(result: QueryResult, size: int = BATCH) -> Iterator[pa.RecordBatch]:
             yield arrow.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def to_arrow(result: QueryResult) -> pa.Table:
+def to_arrow(result: QueryResult[Any]) -> pa.Table:
     """The whole result as one Arrow table."""
     return load("pyarrow").Table.from_batches(batches(result), schema=arrow_schema(result))
 
 
-def to_polars(result: QueryResult) -> pl.DataFrame:
+def to_polars(result: QueryResult[Any]) -> pl.DataFrame:
     """The whole result as a polars frame.
 
     polars keeps 38 digits of a decimal: a column has 18 after the point, or as many as its values need.
@@ -275,7 +275,7 @@ def _narrow_decimals(column: pa.ChunkedArray, name: str, type_name: str) -> pa.C
     )
 
 
-def to_pandas(result: QueryResult) -> pd.DataFrame:
+def to_pandas(result: QueryResult[Any]) -> pd.DataFrame:
     """The whole result as a pandas frame; integers and booleans in the types that may be missing (Int64, boolean)."""
     pandas = load("pandas")
     arrow = load("pyarrow")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from ...errors import ImportFailed, PermissionDenied, StorageFull
 from ..frames import outputs, pages
@@ -27,7 +27,7 @@ _PAGE = 20_000
 
 
 def export_rows(
-    result: QueryResult,
+    result: QueryResult[Any],
     target: str | PurePath | IO[bytes],
     format: str | None = None,
     *,
