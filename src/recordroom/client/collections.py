@@ -19,7 +19,16 @@ from .symbols import NOT_SET
 from .work import GONE
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # with defaults, which type checkers know and Python 3.11 does not
+
     from .relations import Relations
+
+    E = TypeVar("E", bound=Entity, default=Entity)
+    V = TypeVar("V", default=Any)
+else:
+    from typing import TypeVar
+
+    E, V = TypeVar("E"), TypeVar("V")
 
 __all__ = ["Collection", "Links", "Mapping", "Relation"]
 
@@ -61,24 +70,28 @@ class Relation:
         return f"<{self._attribute.kind} {self._owner._type}.{self._attribute.name}: {known}>"
 
 
-class _Members(Relation, Sequence[Entity]):
+class _Members(Relation, Sequence[E]):
     """What collections and links share: reading, and changing by whole lists."""
 
     __slots__ = ()
     __hash__ = None  # type: ignore[assignment]
 
-    def __iter__(self) -> Iterator[Entity]:
-        return iter(self._relations.members(self))
+    def __iter__(self) -> Iterator[E]:
+        return iter(self._all())
+
+    def _all(self) -> list[E]:
+        found: list[Any] = self._relations.members(self)
+        return found
 
     def __len__(self) -> int:
         return self._relations.count(self)
 
     @overload
-    def __getitem__(self, index: int) -> Entity: ...
+    def __getitem__(self, index: int) -> E: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Entity]: ...
-    def __getitem__(self, index: int | slice) -> Entity | list[Entity]:
-        return self._relations.members(self)[index]
+    def __getitem__(self, index: slice) -> list[E]: ...
+    def __getitem__(self, index: int | slice) -> E | list[E]:
+        return self._all()[index]
 
     def __eq__(self, other: object) -> bool:
         """True for the same entities, in any order."""
@@ -89,63 +102,65 @@ class _Members(Relation, Sequence[Entity]):
     def __bool__(self) -> bool:
         return len(self) > 0
 
-    def __iadd__(self, members: Iterable[Entity]) -> Self:
+    def __iadd__(self, members: Iterable[E]) -> Self:
         self.extend(members)
         return self
 
-    def append(self, member: Entity) -> None:
+    def append(self, member: E) -> None:
         """Add one that is not there yet; InvalidValue if it is known to be."""
         member = self._checked(member)
         if self._known(member):
             raise self._wrong(member, "an entity that is not there already")
         self.add(member)
 
-    def extend(self, members: Iterable[Entity]) -> None:
+    def extend(self, members: Iterable[E]) -> None:
         """Add several that are not there yet."""
         for member in members:
             self.append(member)
 
-    def update(self, members: Iterable[Entity]) -> None:
+    def update(self, members: Iterable[E]) -> None:
         """Add several; those that are there already stay as they are."""
         for member in members:
             self.add(member)
 
     def clear(self) -> None:
         """Take all out."""
-        for member in self._relations.members(self):
+        for member in self._all():
             self.discard(member)
 
-    def remove(self, member: Entity) -> None:
+    def remove(self, member: E) -> None:
         """Take one out; InvalidValue if it is not there."""
         if member not in self:
             raise self._wrong(member, "one of its members")
         self.discard(member)
 
-    def assign(self, members: Iterable[Entity]) -> None:
+    def assign(self, members: Iterable[E]) -> None:
         """Make these the members: adds and removes what differs."""
         wanted = dict.fromkeys(members)
-        for member in self._relations.members(self):
+        for member in self._all():
             if member not in wanted:
                 self.discard(member)
         for member in wanted:
             self.add(member)
 
-    def add(self, member: Entity) -> None:
+    def add(self, member: E) -> None:
         """Add one; nothing happens if it is there."""
         raise NotImplementedError
 
-    def discard(self, member: Entity) -> None:
+    def discard(self, member: E) -> None:
         """Take one out, if it is there."""
         raise NotImplementedError
 
     def _known(self, member: Entity) -> bool:
         raise NotImplementedError
 
-    def _checked(self, member: Any) -> Entity:
-        return self._relations.entity_of(self._owner, self._attribute, member)
+    def _checked(self, member: Any) -> E:
+        checked: Any = self._relations.entity_of(self._owner, self._attribute, member)
+        found: E = checked
+        return found
 
 
-class Collection(_Members):
+class Collection(_Members[E]):
     """The entities that refer to the owner: the other side of a reference.
 
     Adding an entity sets its reference, removing one sets it to None.
@@ -161,11 +176,11 @@ class Collection(_Members):
             return member in self._relations.members(self)
         return bool(raw == self._owner._id) and not self._relations.is_gone(member)
 
-    def add(self, member: Entity) -> None:
+    def add(self, member: E) -> None:
         """Make an entity refer to the owner."""
         self._checked(member)[self._attribute.inverse] = self._owner
 
-    def discard(self, member: Entity) -> None:
+    def discard(self, member: E) -> None:
         """Make an entity refer to nothing, if it refers to the owner."""
         if member in self:
             member[self._attribute.inverse] = None
@@ -174,7 +189,7 @@ class Collection(_Members):
         return bool(self._relations.refers(member, self._attribute.inverse) == self._owner._id)
 
 
-class Links(_Members):
+class Links(_Members[E]):
     """Entities linked with the owner, each perhaps with a note."""
 
     __slots__ = ()
@@ -187,18 +202,18 @@ class Links(_Members):
             return change is not GONE and not self._relations.is_gone(member)
         return member in self._relations.links(self)
 
-    def add(self, member: Entity) -> None:
+    def add(self, member: E) -> None:
         """Link an entity; one that is linked already keeps its note."""
         member = self._checked(member)
         if not self._known(member) and not (self._attribute.notes and member in self):
             self._relations.put_link(self, member, None)
 
-    def link(self, member: Entity, note: str | None = None) -> None:
+    def link(self, member: E, note: str | None = None) -> None:
         """Link an entity with a note, or give the link that is there this note."""
         member = self._checked(member)
         self._relations.put_link(self, member, self._relations.checked_note(self, note))
 
-    def note(self, member: Entity) -> str | None:
+    def note(self, member: E) -> str | None:
         """The note of the link with an entity; InvalidValue if they are not linked."""
         found = self._relations.links(self)
         if member not in found:
@@ -206,7 +221,7 @@ class Links(_Members):
         note: str | None = found[member]
         return note
 
-    def discard(self, member: Entity) -> None:
+    def discard(self, member: E) -> None:
         """Take the link with an entity away, if there is one."""
         self._relations.put_link(self, self._checked(member), GONE)
 
@@ -217,17 +232,18 @@ class Links(_Members):
         return self._loaded is not None and member in self._loaded
 
 
-class Mapping(Relation, MutableMapping[str, Any]):
+class Mapping(Relation, MutableMapping[str, V]):
     """Values by key, such as metadata. A dict in all but its methods' cost: it is loaded on first use."""
 
     __slots__ = ()
     __hash__ = None  # type: ignore[assignment]
 
-    def __getitem__(self, key: str) -> Any:
+    def __getitem__(self, key: str) -> V:
         raw = self._relations.values(self)[key]
-        return self._relations.shown_value(self._attribute, raw)
+        value: V = self._relations.shown_value(self._attribute, raw)
+        return value
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __setitem__(self, key: str, value: V) -> None:
         self._relations.put_key(self, *self._relations.checked_entry(self._owner._facts, self._attribute, key, value))
 
     def __delitem__(self, key: str) -> None:

@@ -160,7 +160,7 @@ class Relations:
 
     # --- links -----------------------------------------------------------------------------------
 
-    def links(self, view: Links) -> dict[Entity, Any]:
+    def links(self, view: Links[Any]) -> dict[Entity, Any]:
         """Member → note."""
         self._load(view)
         return self._overlaid_links(view)
@@ -186,14 +186,14 @@ class Relations:
                         found.append(dict(changes))
         return found
 
-    def change_of(self, view: Links, member: Entity) -> Any:
+    def change_of(self, view: Links[Any], member: Entity) -> Any:
         """The recorded note of a link, GONE, or NOT_SET where nothing is recorded."""
         found: Any = NOT_SET
         for changes in self._changes(view):
             found = changes.get(member, found)
         return found
 
-    def put_link(self, view: Links, member: Entity, note: str | Gone | None) -> None:
+    def put_link(self, view: Links[Any], member: Entity, note: str | Gone | None) -> None:
         """Record a link, its new note, or that it goes."""
         session = self._session
         session._editor.allow(view._owner)
@@ -211,14 +211,14 @@ class Relations:
             else:
                 pairs.put(source, target, note)
 
-    def _was_there(self, view: Links, member: Entity) -> tuple[bool, Any] | None:
+    def _was_there(self, view: Links[Any], member: Entity) -> tuple[bool, Any] | None:
         """(linked, note) in the room, as far as that is known."""
         if view._loaded is None and not member._page.new:
             return None
         loaded = view._loaded or {}
         return (True, loaded[member]) if member in loaded else (False, GONE)
 
-    def checked_note(self, view: Links, note: Any) -> str | None:
+    def checked_note(self, view: Links[Any], note: Any) -> str | None:
         """A note for a link; InvalidValue otherwise."""
         if note is None:
             return None

@@ -7,7 +7,7 @@ Iterating asks again each time; `len` asks once. Pages are read by key, so a dee
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, cast, overload
 
 import msgspec
 
@@ -24,8 +24,15 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+    from typing_extensions import TypeVar  # with defaults, which type checkers know and Python 3.11 does not
 
     from .session import Session
+
+    R = TypeVar("R", default=Any)
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R")
 
 __all__ = ["QueryResult", "Shape", "shape_of"]
 
@@ -62,7 +69,7 @@ def shape_of(session: Session, query: Query, parameters: Mapping[str, Any]) -> S
     return Shape(query, None, tuple((each.name, each.attribute) for each in resolved.outputs))
 
 
-class QueryResult:
+class QueryResult(Generic[R]):
     """What a query finds. Nothing is asked until you iterate, count, index or export.
 
     A wrong name is an error then, or at once in `session.query`.
@@ -92,7 +99,7 @@ class QueryResult:
 
     # --- rows ------------------------------------------------------------------------------------
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[R]:
         # The first page is read here and not at the first `next`: `list(result)` asks for the length in between,
         # and where one page has it all that is known by then.
         first = self._page(self._request(self.session.page_size))
@@ -100,7 +107,7 @@ class QueryResult:
             self._count = first.count
         return self._rows_from(first)
 
-    def _rows_from(self, page: Page) -> Iterator[Any]:
+    def _rows_from(self, page: Page) -> Iterator[R]:
         size = self.session.page_size
         largest = size * _LARGEST
         while True:
@@ -139,7 +146,7 @@ class QueryResult:
         load = show_id if attribute.kind == "uuid" and attribute.system else raw_loader(attribute)
         return raws if load is None else [None if raw is None else load(raw) for raw in raws]
 
-    def all(self) -> list[Any]:
+    def all(self) -> list[R]:
         """Every row, in one request."""
         rows: list[Any] = []
         with paused_collector:
@@ -148,12 +155,12 @@ class QueryResult:
         self._count = len(rows)
         return rows
 
-    def first(self) -> Any:
+    def first(self) -> R | None:
         """The first row, or None."""
         found = self._few(1)
         return found[0] if found else None
 
-    def one(self) -> Any:
+    def one(self) -> R:
         """The only row; NoResult or MultipleResults where there is none or more than one."""
         found = self._few(2)
         if not found:
@@ -162,10 +169,11 @@ class QueryResult:
             raise MultipleResults(type=self.query.type)
         return found[0]
 
-    def _few(self, count: int) -> list[Any]:
+    def _few(self, count: int) -> list[R]:
         limit = self.query.limit
         query = msgspec.structs.replace(self._shape.query, limit=count if limit is None else min(limit, count))
-        return self._rows(self._page(self._request(count, query=query)))
+        rows: list[Any] = self._rows(self._page(self._request(count, query=query)))
+        return rows
 
     def exists(self) -> bool:
         """Whether there is a row."""
@@ -188,9 +196,9 @@ class QueryResult:
         return self.count() if self._count is None else self._count
 
     @overload
-    def __getitem__(self, index: int) -> Any: ...
+    def __getitem__(self, index: int) -> R: ...
     @overload
-    def __getitem__(self, index: slice) -> QueryResult: ...
+    def __getitem__(self, index: slice) -> QueryResult[R]: ...
     def __getitem__(self, index: int | slice) -> Any:
         """One row, or a lazy result of some rows."""
         if isinstance(index, slice):
@@ -205,7 +213,7 @@ class QueryResult:
             raise IndexError(index)
         return found[0]
 
-    def _slice(self, index: slice) -> QueryResult:
+    def _slice(self, index: slice) -> QueryResult[R]:
         if index.step not in (None, 1):
             raise InvalidQuery(reason=f"a slice of a result has no step; list(result)[::{index.step}] has")
         start, stop = index.start or 0, index.stop
@@ -218,7 +226,7 @@ class QueryResult:
 
     # --- narrower questions ----------------------------------------------------------------------
 
-    def where(self, *conditions: Any) -> QueryResult:
+    def where(self, *conditions: Any) -> QueryResult[R]:
         """Only rows that satisfy these conditions too: expressions, or text as behind `where`."""
         from ..query.expressions import condition_of
 
@@ -230,14 +238,14 @@ class QueryResult:
             return self
         return self._with(where=found[0] if len(found) == 1 else And(tuple(found)))
 
-    def select(self, *values: Any) -> QueryResult:
+    def select(self, *values: Any) -> QueryResult[Any]:
         """Load these paths only; or rows of these values, where one is computed or an aggregate."""
         from ..query.expressions import selected_of
 
         schema, name = self.session.schema, self.query.type
         return self._with(select=tuple(selected_of(each, schema, name) for each in values))
 
-    def order_by(self, *keys: Any) -> QueryResult:
+    def order_by(self, *keys: Any) -> QueryResult[R]:
         """In this order: paths, expressions, `"name desc"`."""
         from ..query.expressions import order_of
 
@@ -245,7 +253,7 @@ class QueryResult:
         schema, name = self.session.schema, self.query.type
         return self._with(order_by=tuple(order_of(each, schema, name) for each in keys))
 
-    def group_by(self, *values: Any) -> QueryResult:
+    def group_by(self, *values: Any) -> QueryResult[Any]:
         """One row for each group of equal values."""
         from ..query.expressions import group_of
 
@@ -253,11 +261,11 @@ class QueryResult:
         schema, name = self.session.schema, self.query.type
         return self._with(group_by=tuple(group_of(each, schema, name) for each in values))
 
-    def limit(self, count: int | None) -> QueryResult:
+    def limit(self, count: int | None) -> QueryResult[R]:
         """At most `count` rows."""
         return self._with(limit=count)
 
-    def offset(self, count: int) -> QueryResult:
+    def offset(self, count: int) -> QueryResult[R]:
         """Without the first `count` rows."""
         return self._with(offset=count)
 
@@ -265,7 +273,7 @@ class QueryResult:
         if self.query.limit is not None or self.query.offset:
             raise InvalidQuery(reason=f"{what} comes before limit, offset and slices")
 
-    def _with(self, **changes: Any) -> QueryResult:
+    def _with(self, **changes: Any) -> QueryResult[Any]:
         return QueryResult(self.session, msgspec.structs.replace(self.query, **changes), self._parameters)
 
     # --- requests --------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path as FilePath
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 from ..errors import InvalidQuery, InvalidValue, SessionClosed, UnknownAttribute, UnknownType
 from ..model.ids import show_id
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session"]
 
+E = TypeVar("E", bound=Entity)
 State = Literal["created", "modified", "deleted", "clean"]
 
 _NOTHING: Mapping[int, bool] = MappingProxyType({})
@@ -85,6 +86,10 @@ class Session:
 
     # --- create, find, change --------------------------------------------------------------------
 
+    @overload
+    def create(self, type: type[E], data: Mapping[str, Any] | None = None) -> E: ...
+    @overload
+    def create(self, type: str, data: Mapping[str, Any] | None = None) -> Entity: ...
     def create(self, type: str | type[Entity], data: Mapping[str, Any] | None = None) -> Entity:
         """A new entity of a type, local until `commit()`. InvalidValue, UnknownAttribute … for what is wrong."""
         return self._editor.create(type, data)
@@ -96,6 +101,10 @@ class Session:
         """
         return bulk.create_many(self, type_name(type), data)
 
+    @overload
+    def ensure(self, type: type[E], data: Mapping[str, Any], keys: Iterable[str] | None = None) -> E: ...
+    @overload
+    def ensure(self, type: str, data: Mapping[str, Any], keys: Iterable[str] | None = None) -> Entity: ...
     def ensure(self, type: str | type[Entity], data: Mapping[str, Any], keys: Iterable[str] | None = None) -> Entity:
         """The entity with these values, created if there is none, updated if it differs in what is not a key.
 
@@ -104,6 +113,10 @@ class Session:
         """
         return ensuring.ensure(self, type_name(type), data, None if keys is None else tuple(keys))
 
+    @overload
+    def get(self, type: type[E], key: Any) -> E | None: ...
+    @overload
+    def get(self, type: str, key: Any) -> Entity | None: ...
     def get(self, type: str | type[Entity], key: Any) -> Entity | None:
         """The entity with an id, or with the values of a mapping; None if there is none.
 
@@ -117,7 +130,11 @@ class Session:
         """The entities with these ids, in their order; None for those that there are not. One request per page."""
         return self._loader.get_many(self._facts(type_name(type)), ids)
 
-    def query(self, question: Any, **parameters: Any) -> QueryResult:
+    @overload
+    def query(self, question: type[E], **parameters: Any) -> QueryResult[E]: ...
+    @overload
+    def query(self, question: Any, **parameters: Any) -> QueryResult[Any]: ...
+    def query(self, question: Any, **parameters: Any) -> QueryResult[Any]:
         """A lazy result: of a text such as `"Task where bid > 5"`, a type, a condition `Task.bid > 5` or a query tree.
 
         Keyword arguments are values for `$name` in the text. Only committed changes are seen; entities that come
@@ -125,7 +142,7 @@ class Session:
         """
         self._check_open()
         given = {name: _parameter(value) for name, value in parameters.items()}
-        result = QueryResult(self, _query_of(question), given)
+        result: QueryResult[Any] = QueryResult(self, _query_of(question), given)
         self._shape(result.query, given)
         return result
 
