@@ -14,7 +14,7 @@ from tests.store.desk import Desk
 @pytest.fixture(scope="session")
 def desk_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """The one desk on SQLite."""
-    with Room.open(Places(tmp_path_factory.mktemp("desk"))("desk")) as room:
+    with Room.open(Places(tmp_path_factory.mktemp("desk"))("desk"), durability="normal") as room:
         yield Desk(room)
 
 
@@ -34,9 +34,12 @@ def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
     At the end the room must be in order. Tests that change the schema or do damage make a room of their own.
     """
     desk: Desk = request.getfixturevalue(f"desk_{request.param}")
+    start = desk.revision
     try:
         yield desk
-        assert [str(problem) for problem in desk.report()] == []
+        if desk.revision != start:
+            assert [str(problem) for problem in desk.report()] == []
     finally:
         desk.room.actor = "owner"
-        desk.wipe()
+        if desk.revision != start:
+            desk.wipe()

@@ -124,9 +124,14 @@ class Desk:
         relations = [relation.table for relation in relations_of(catalog)]
         words = ["rr_search_words"] if self.room.driver.dialect == "sqlite" else []
 
+        names = [*relations, *map(past, relations), *tables, *words, "rr_search", "rr_journal", "rr_counter"]
+
         def plan() -> Plan[None]:
-            for name in [*relations, *map(past, relations), *tables, *words, "rr_search", "rr_journal", "rr_counter"]:
-                yield Run(f"DELETE FROM {quoted(name)}")
+            if self.room.driver.dialect == "postgresql":
+                yield Run(f"TRUNCATE {', '.join(map(quoted, names))}")
+            else:
+                for name in names:
+                    yield Run(f"DELETE FROM {quoted(name)}")
             yield Run("UPDATE rr_room SET pruned = revision")
 
         self.room.driver.write(plan())
