@@ -26,8 +26,10 @@ __all__ = ["Transport"]
 
 
 class Transport(Protocol):
-    """Each call is one round trip (a `stream` is one, however many pages it brings). Safe to call from
-    several threads. Errors are those of `recordroom.errors`."""
+    """Each call is one round trip; a `stream` is one, however many pages it brings.
+
+    Safe to call from several threads. Errors are those of `recordroom.errors`.
+    """
 
     where: str  # a path or an address, for messages
     actor: str
@@ -35,7 +37,8 @@ class Transport(Protocol):
     def schema(self, database: str, revision: int | None = None) -> Schema:
         """The schema now. With `revision`, the same object as last time where nothing changed since."""
 
-    def databases(self) -> list[DatabaseInfo]: ...
+    def databases(self) -> list[DatabaseInfo]:
+        """Every database of the room."""
 
     def query(self, request: QueryRequest) -> Page:
         """One page."""
@@ -49,13 +52,17 @@ class Transport(Protocol):
     def explain(self, request: QueryRequest) -> str:
         """The statement that would run, its parameters and the database's plan, as text for a person."""
 
-    def members(self, request: MembersRequest) -> Members: ...
+    def members(self, request: MembersRequest) -> Members:
+        """The members of one relation of many owners."""
 
-    def commit(self, commit: Commit) -> CommitResult: ...
+    def commit(self, commit: Commit) -> CommitResult:
+        """Apply a commit once; a repeat gets the first result."""
 
-    def history(self, request: HistoryRequest) -> list[Change]: ...
+    def history(self, request: HistoryRequest) -> list[Change]:
+        """Who changed what of one entity, newest first."""
 
-    def search(self, request: SearchRequest) -> list[Hit]: ...
+    def search(self, request: SearchRequest) -> list[Hit]:
+        """Entities whose texts hold every word, best first."""
 
     def revision_at(self, moment: int) -> int:
         """The revision that was the latest at `moment` (microseconds since 1970, UTC); 0 before the first."""
@@ -63,7 +70,8 @@ class Transport(Protocol):
     def journal(self, after: int = 0, limit: int = 100) -> Sequence[JournalEntry]:
         """Commits with a revision above `after`, oldest first."""
 
-    def header(self, revision_or_id: int | bytes) -> Header: ...
+    def header(self, revision_or_id: int | bytes) -> Header:
+        """One commit without its operations."""
 
     def revert(self, revision: int, commit: Commit) -> CommitResult:
         """Apply the inverse of the commit with `revision` under the id and notes of `commit` (without operations)."""
@@ -71,8 +79,11 @@ class Transport(Protocol):
     def preview(self, database: str, operations: Sequence[Operation]) -> list[SchemaEffect]:
         """What schema operations would do to the entities there are, one by one; nothing is changed."""
 
-    def create_database(self, info: DatabaseInfo) -> DatabaseInfo: ...
+    def create_database(self, info: DatabaseInfo) -> DatabaseInfo:
+        """A new, empty database."""
 
-    def drop_database(self, key: str) -> None: ...
+    def drop_database(self, key: str) -> None:
+        """Drop a database with everything in it."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close it; again does nothing."""

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .ids import as_id
 
@@ -227,7 +227,7 @@ class Integer(Kind):
         if not present:
             return True
         low, high = self._range(attribute)
-        return low <= min(present) and max(present) <= high
+        return bool(low <= min(present) and max(present) <= high)
 
     def expected(self, attribute: Attribute) -> str:
         return f"an integer{_limits(attribute) or ' of 64 bits'}"
@@ -339,7 +339,7 @@ class Boolean(Kind):
     plain = True
     ordered = False
     example = "True"
-    _words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    _words: ClassVar[dict[str, bool]] = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
     def check(self, value: Any, attribute: Attribute) -> Any:
         if isinstance(value, bool):
@@ -582,12 +582,14 @@ class RelationKind(Kind):
         return _ids_only(raws)
 
     def wrong_at(self, raws: Sequence[Any], attribute: Attribute) -> tuple[int, str] | None:
+        """As `Kind.wrong_at`: raw scalars are ids."""
         if self._column_is_right(raws, attribute):
             return None
         wrong = next(i for i, raw in enumerate(raws) if raw is not None and (type(raw) is not bytes or len(raw) != 16))
         return wrong, self.expected(attribute)
 
     def expected(self, attribute: Attribute) -> str:
+        """In words, which entities."""
         return f"{'entities' if self.many else 'an entity'} of type {attribute.target}"
 
 

@@ -71,8 +71,11 @@ class Update(_Operation):
 
 
 class Delete(_Operation):
-    """`base` as in Update. In the journal, `before` has every stored attribute, and `cascaded` says that a
-    reference with on_delete="cascade" caused it."""
+    """Entities that go, with their links and entries of mappings; `base` as in Update.
+
+    In the journal `before` has every stored attribute, and `cascaded` says that a reference with
+    on_delete="cascade" caused it.
+    """
 
     type: str
     ids: list[bytes]
@@ -137,6 +140,8 @@ class Publish(_Operation):
 
 
 class DefineType(_Operation):
+    """A new entity type with its attributes."""
+
     definition: EntityType
 
 
@@ -148,6 +153,8 @@ class ChangeType(_Operation):
 
 
 class RenameType(_Operation):
+    """The type keeps everything but its name; what names it follows."""
+
     name: str
     to: str
 
@@ -160,6 +167,8 @@ class DropType(_Operation):
 
 
 class DefineAttribute(_Operation):
+    """A new attribute; entities that are there get its default."""
+
     type: str
     attribute: Attribute
 
@@ -173,6 +182,8 @@ class ChangeAttribute(_Operation):
 
 
 class RenameAttribute(_Operation):
+    """The attribute keeps everything but its name; what names it follows."""
+
     type: str
     name: str
     to: str

@@ -60,10 +60,12 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def kind_of(self) -> Kind:
+        """The kind itself."""
         return KINDS[self.kind]
 
     @property
     def relation(self) -> bool:
+        """True where its values are entities, or entries of a mapping."""
         return KINDS[self.kind].relation
 
     @property
@@ -78,10 +80,12 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def writable(self) -> bool:
+        """True where people may set it."""
         return not self.system and self.computed is None
 
     @property
     def is_searchable(self) -> bool:
+        """True where full-text search reads it: `searchable`, or else whether it is a text."""
         if self.searchable is not None:
             return self.searchable
         return self.kind in ("text", "long_text") and self.computed is None
@@ -125,7 +129,7 @@ SYSTEM: dict[str, Attribute] = {
 
 def close_names(name: str, names: Iterable[str]) -> list[str]:
     """Up to three of `names` that look like `name`, best first, case ignored."""
-    by_fold = {}
+    by_fold: dict[str, str] = {}
     for each in names:
         by_fold.setdefault(each.casefold(), each)
     return [by_fold[fold] for fold in difflib.get_close_matches(name.casefold(), by_fold, n=3, cutoff=0.6)]
@@ -190,6 +194,7 @@ class Schema(Mapping[str, EntityType]):
         return found
 
     def is_a(self, name: str, ancestor: str) -> bool:
+        """True where `name` is `ancestor` or extends it, however far down."""
         return name in self._types and ancestor in self.ancestors(name)
 
     def in_hierarchy(self, name: str) -> bool:
@@ -255,7 +260,7 @@ class Schema(Mapping[str, EntityType]):
 
     def unique_sets(self, name: str) -> list[tuple[str, tuple[str, ...]]]:
         """(declaring type, attribute names) of every unique set that holds for `name`, single attributes included."""
-        found = []
+        found: list[tuple[str, tuple[str, ...]]] = []
         for type_name in reversed(self.ancestors(name)):
             entity_type = self._types[type_name]
             found.extend((type_name, (each.name,)) for each in entity_type.attributes if each.unique)

@@ -16,8 +16,8 @@ __all__ = [
     "Change",
     "DatabaseInfo",
     "Header",
-    "Hit",
     "HistoryRequest",
+    "Hit",
     "JournalEntry",
     "Members",
     "MembersRequest",
@@ -163,6 +163,8 @@ class JournalEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class DatabaseInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One database of a room: its key, what people call it, and how many entity types it has."""
+
     key: str
     label: str = ""
     description: str = ""

@@ -11,6 +11,8 @@ import msgspec
 
 __all__ = [
     "AGGREGATES",
+    "FUNCTIONS",
+    "OPERATORS",
     "And",
     "Any",
     "Arithmetic",
@@ -19,13 +21,11 @@ __all__ = [
     "Compare",
     "Condition",
     "Constant",
-    "FUNCTIONS",
     "Has",
     "In",
     "InQuery",
     "Literal",
     "Not",
-    "OPERATORS",
     "Or",
     "OrderKey",
     "Parameter",
@@ -154,14 +154,20 @@ class Has(_Node, frozen=True):
 
 
 class Not(_Node, frozen=True):
+    """The condition does not hold."""
+
     condition: Condition
 
 
 class And(_Node, frozen=True):
+    """All of the conditions hold."""
+
     conditions: tuple[Condition, ...]
 
 
 class Or(_Node, frozen=True):
+    """One of the conditions holds."""
+
     conditions: tuple[Condition, ...]
 
 
@@ -177,6 +183,8 @@ class Selected(_Node, frozen=True):
 
 
 class OrderKey(_Node, frozen=True):
+    """A value to sort by; what has no value comes last."""
+
     value: Value
     ascending: bool = True
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -48,13 +49,13 @@ def past(table: str) -> str:
 def sql_dialect(name: str) -> sa.Dialect:
     """The SQLAlchemy dialect whose positional text the driver of that name takes."""
     if name == "sqlite":
-        return sqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+        return sqlite.dialect(paramstyle="qmark")
     return postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
 
 
 _C = sa.Text(collation="C")
 # Text compares by code point on both databases: SQLite does so by itself, PostgreSQL in collation "C".
-_TYPES: dict[Storage, sa.types.TypeEngine[object]] = {
+_TYPES: dict[Storage, sa.types.TypeEngine[Any]] = {
     Storage.TEXT: sa.Text().with_variant(_C, "postgresql"),
     Storage.INTEGER: sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
     Storage.REAL: sa.Double().with_variant(sa.REAL(), "sqlite"),
@@ -65,7 +66,8 @@ _TYPES: dict[Storage, sa.types.TypeEngine[object]] = {
 }
 
 
-def column_type(storage: Storage) -> sa.types.TypeEngine[object]:
+def column_type(storage: Storage) -> sa.types.TypeEngine[Any]:
+    """The SQL type of columns of a storage class, on either database."""
     return _TYPES[storage]
 
 
@@ -111,9 +113,11 @@ class Tables:
         alone = not self.schema.in_hierarchy(root)
         found = [(name, SYSTEM[name]) for name in STORED_SYSTEM if not (alone and name == "entity_type")]
         for type_name in self.schema.subtypes(root):
-            for attribute in self.schema[type_name].attributes:
-                if attribute.stored:
-                    found.append((self.column_name(type_name, attribute.name), attribute))
+            found.extend(
+                (self.column_name(type_name, attribute.name), attribute)
+                for attribute in self.schema[type_name].attributes
+                if attribute.stored
+            )
         return found
 
     def entity(self, type_name: str) -> sa.Table:
