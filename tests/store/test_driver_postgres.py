@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 import tracemalloc
@@ -39,6 +40,7 @@ from recordroom.store.plans import (
     UpdateColumns,
     Violation,
 )
+from recordroom.store.room import Room
 
 TEXT, INTEGER, REAL, BOOLEAN, BYTES, DECIMAL, JSON = (
     Storage.TEXT,
@@ -942,3 +944,26 @@ def test_the_version_is_told(driver: PostgresDriver) -> None:
 
     assert name == "PostgreSQL"
     assert number[0].isdigit()
+
+
+def test_a_text_too_long_for_its_index_is_named(room_postgres: Room) -> None:
+    driver = room_postgres.driver
+    for text in (
+        'CREATE TABLE "main.T" (id bigint, text text)',
+        'CREATE UNIQUE INDEX "main.T~unique~T.text" ON "main.T" (text)',
+    ):
+        driver.write(_only(Run(text)))
+
+    for size in (5_000, 20_000):
+        noise = "".join(map(chr, random.Random(size).choices(range(0x4E00, 0x9FFF), k=size)))
+        with pytest.raises(InvalidValue, match="unique or indexed"):
+            driver.write(_only(Run('INSERT INTO "main.T" VALUES (1, %s)', (noise,))))
+        columns = {"id": [1, 2], "text": [noise, "b"]}
+        with pytest.raises(InvalidValue, match="unique or indexed"):
+            driver.write(_only(InsertColumns("main.T", columns, (Storage.INTEGER, Storage.TEXT))))
+    driver.write(_only(Run("INSERT INTO \"main.T\" VALUES (1, 'short')")))
+    driver.write(_only(Run('DROP TABLE "main.T"')))
+
+
+def _only(statement: Run | InsertColumns) -> Plan[object]:
+    return (yield statement)

@@ -7,6 +7,7 @@ import re
 import psycopg
 
 from ...errors import (
+    InvalidValue,
     PermissionDenied,
     QueryTooComplex,
     RoomDamaged,
@@ -28,6 +29,7 @@ _NO_ENTRY = re.compile(
 # Classes and codes after which the same work may succeed at another time or with another connection.
 _UNAVAILABLE = ("08", "53", "57P", "57014", "55P03", "40", "58")
 _TOO_COMPLEX = ("54001", "54023")
+_INDEX_ROW = re.compile(r'^index row (?:size|requires) (\d+) .*?(?:for index "(.*)")?$')
 _DAMAGED = ("XX001", "XX002")
 
 
@@ -47,6 +49,8 @@ def translated(error: psycopg.Error, where: str) -> Exception:
         named = RoomNotFound(path=where)
     elif state in _TOO_COMPLEX or (state == "42601" and "memory exhausted" in _first_line(error)):
         named = QueryTooComplex(f"The query is too complex for the database: {_first_line(error)}.", limit=None)
+    elif state == "54000" and _INDEX_ROW.search(_first_line(error)):
+        named = _too_long_for_index(error)
     elif state in _DAMAGED:
         named = RoomDamaged(path=where, reason=_first_line(error))
     elif state.startswith(_UNAVAILABLE) or (not state and _is_of_connection(error)):
@@ -71,6 +75,18 @@ def _is_of_connection(error: psycopg.Error) -> bool:
 
 def _first_line(error: psycopg.Error) -> str:
     return error.diag.message_primary or str(error).partition("\n")[0]
+
+
+def _too_long_for_index(error: psycopg.Error) -> InvalidValue:
+    found = _INDEX_ROW.search(_first_line(error))
+    # Where the message has a name: "database.Root~unique~Type.attribute".
+    type_name, _, attribute = ((found and found[2]) or "").rpartition("~")[2].partition(".")
+    return InvalidValue(
+        type=type_name or "an entity",
+        attribute=attribute or "one of its attributes",
+        value=f"a value of {found and found[1]} bytes",
+        expected="at most 2,600 bytes, because it is unique or indexed",
+    )
 
 
 def _violation(error: psycopg.IntegrityError) -> Violation:
