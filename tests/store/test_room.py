@@ -603,3 +603,19 @@ def test_a_commit_that_fails_leaves_the_schema(room: Room) -> None:
     assert room.schema("main") is schema
     committed(room, TASK)
     assert list(room.schema("main")) == ["Task"]
+
+
+# --- forks ---
+
+
+def test_a_forked_child_opens_the_room_anew() -> None:
+    with reachable_folder() as folder, Room.open(folder / "a.room") as room:
+        committed(room, TASK, tasks(["a"]))
+
+        def in_child() -> Any:
+            with Room.open(folder / "a.room", mode="read") as mine:
+                return mine.driver is not room.driver, count(mine)
+
+        assert as_nobody(in_child) == (True, 1)
+        committed(room, tasks(["b"]))
+        assert count(room) == 2
