@@ -155,7 +155,7 @@ def test_a_bare_word_is_a_text_to_the_right_and_a_path_elsewhere() -> None:
     assert where("a > b * 2") == s.Compare(">", A, s.Arithmetic("*", B, s.Literal(2)))
     assert where("a > (b)") == s.Compare(">", A, B)
     assert where("a in (b, `b`, 1)") == s.In(A, (s.Literal("b"), B, ONE))
-    assert where("1 < b") == s.Compare("<", ONE, s.Literal("b"))
+    assert where("1 < b") == s.Compare("<", ONE, B)
     assert parse_value("lower(b)") == s.Call("lower", (B,))
 
 
@@ -334,6 +334,7 @@ def test_a_hundred_levels_are_read() -> None:
         s.Compare("is", A, path("b", "c")),
         s.Compare("like", A, s.Literal('"\\%\n\t\x00\u2028ä\U0001f600\ud800')),
         s.Compare("<", s.Literal(1), A),
+        s.Compare("<", s.Literal(1), s.Literal("b")),
         s.Compare("is", A, s.Literal(2.5, "g/cm^3")),
         s.In(A, (B, s.Literal("b"), s.Literal(None), s.Parameter("p"))),
         s.In(A, ()),

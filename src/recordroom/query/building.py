@@ -137,7 +137,9 @@ class _Builder(Transformer):  # type: ignore[type-arg]
         return _part(Has(path.tree, _tree(condition)), condition)
 
     def compare(self, left: Part, operator: str, right: Part) -> Part:
-        tree = Compare(operator, left.tree, _operand(right))
+        # Beside a constant on the left a bare word must be an attribute.
+        constant = isinstance(left.tree, Literal | Parameter)
+        tree = Compare(operator, left.tree, right.tree if constant else _operand(right))
         if operator == "is" and _is_boolean(tree.left) and _is_boolean(tree.right):
             return Part(Constant(tree.left == tree.right))
         return _part(tree, left, right)

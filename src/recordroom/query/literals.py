@@ -94,9 +94,9 @@ def _choice(type: ValueType, given: Any) -> Any:
 def _id(type: ValueType, given: Any) -> Any:
     try:
         return as_id(given)
-    except ValueError as error:
+    except ValueError:
         of = f" of {type.target}" if type.target else ""
-        raise WrongValue(f"{str(error).partition(',')[0]}{of}") from None
+        raise WrongValue(f"an id{of}, 36 characters such as 01890a5d-ac96-774b-bcce-b302099a8057") from None
 
 
 _READERS: dict[str, Callable[[ValueType, Any], Any]] = {

@@ -358,22 +358,24 @@ class ValueResolver:
         first, second = found[0], next(each for each in found if each.type.family != found[0].type.family)
         raise self.invalid(f"{doing} {_named(first.type)} and {_named(second.type)}")
 
-    def pair(
-        self, left: syntax.Value, right: syntax.Value, scope: Scope, binders: Binders | None
-    ) -> tuple[Value, Value]:
-        """Two values; a constant on one side takes the type of the other."""
-        found = self.together((left, right), scope, binders)
-        return found[0], found[1]
-
-    def together(self, nodes: tuple[syntax.Value, ...], scope: Scope, binders: Binders | None) -> list[Value]:
+    def together(
+        self,
+        nodes: tuple[syntax.Value, ...],
+        scope: Scope,
+        binders: Binders | None,
+        check: Callable[[Value], None] | None = None,
+    ) -> list[Value]:
         """Several values of what will be one type; constants take the type of the first other value.
 
-        Beside a choice they are texts: a constant need not be in its list.
+        Beside a choice they are texts: a constant need not be in its list. `check` is for values that are
+        no constants.
         """
         values: dict[int, Value] = {}
         for place, node in enumerate(nodes):
             if not is_constant(node):
-                values[place] = self.value(node, scope, binders)
+                found = values[place] = self.value(node, scope, binders)
+                if check is not None:
+                    check(found)
         leading = next(iter(values.values())).type if values else None
         if leading is not None and leading.family == "choice":
             leading = TEXT
@@ -396,10 +398,14 @@ class ValueResolver:
     def _arithmetic(self, node: syntax.Arithmetic, scope: Scope, binders: Binders | None) -> Value:
         if node.operator not in ("+", "-", "*", "/"):
             raise self.invalid(f"there is no operator {node.operator!r}")
-        left, right = self.pair(node.left, node.right, scope, binders)
-        for side in (left, right):
+
+        def check(side: Value) -> None:
             if side.type.family not in _NUMERIC:
                 raise self.invalid(f"{node.operator} needs numbers, not {_named(side.type)}")
+
+        left, right = self.together((node.left, node.right), scope, binders, check)
+        check(left)
+        check(right)
         if node.operator == "/":
             left, right = (self.converted(side, NUMBER, "") for side in (left, right))
         else:

@@ -202,7 +202,9 @@ def _compiled(builder: StatementBuilder, select: sa.Select[Any], layout: Layout)
     names = getattr(compiled, "positiontup", None) or ()
     # SQLAlchemy has parameters of its own too, such as an offset of 0.
     binders = tuple(builder.binders.get(name) or _always(compiled.params[name]) for name in names)
-    return _Statement(str(compiled), binders, layout)
+    # A per cent sign is written twice for PostgreSQL, but stands for itself in a statement without parameters.
+    sql = str(compiled) if names or builder.sqlite else str(compiled).replace("%%", "%")
+    return _Statement(sql, binders, layout)
 
 
 def _always(value: Any) -> Callable[[Inputs], Any]:
