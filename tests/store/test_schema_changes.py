@@ -344,6 +344,7 @@ def test_a_new_attribute_gives_its_default_to_every_entity(room: Room) -> None:
         "flag": Attribute(name="flag", kind="boolean", default=True),
         "price": Attribute(name="price", kind="decimal", default="-12.5"),
         "tags": Attribute(name="tags", kind="text", multi=True, default='["a","b"]'),
+        "key": Attribute(name="key", kind="uuid", default=bytes(range(16))),
         "state": Attribute(name="state", kind="choice", choices=("open", "done"), default="open", required=True),
     }
     commit(room, *(DefineAttribute("Task", each) for each in attributes.values()))
@@ -351,6 +352,7 @@ def test_a_new_attribute_gives_its_default_to_every_entity(room: Room) -> None:
     for name, attribute in attributes.items():
         assert values(room, "Task", name) == [attribute.default] * 3
         assert values(room, "Task", name, past=True) == [attribute.default] * 3
+        assert room.schema("main").attribute("Task", name) == attribute
 
 
 def test_a_new_attribute_of_a_subtype_leaves_other_types_alone(room: Room) -> None:
