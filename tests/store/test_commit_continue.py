@@ -199,6 +199,16 @@ def test_what_is_wrong_with_an_operation_as_a_whole_is_raised(desk: Desk) -> Non
         commit(desk, Create("Task", [new_id()], {"nam": ["a"]}))
 
 
+@pytest.mark.parametrize("value", [2**70, "\ud800", {1, 2}, object(), float("nan")], ids=repr)
+def test_a_refusal_survives_values_that_cannot_travel(desk: Desk, value: Any) -> None:
+    task = new_id()
+
+    [refusal] = commit(desk, Create("Task", [task], {"bid": [value]}), Publish("x")).refused
+
+    assert refusal.code == "invalid_value"
+    assert refusal.facts["attribute"] == "bid"
+
+
 def test_events_are_published_whoever_is_refused(desk: Desk) -> None:
     result = commit(desk, Create("Task", [new_id()], {"bid": ["x"]}), Publish("done"))
 

@@ -13,6 +13,7 @@ from recordroom.errors import (
     MissingValue,
     NotFound,
     NotUnique,
+    RoomDamaged,
     UnknownAttribute,
     UnknownDatabase,
     UnknownType,
@@ -232,6 +233,33 @@ def test_notes_of_a_commit_are_text(desk: Desk) -> None:
 
     assert isinstance(error, InvalidValue)
     assert (error.type, error.attribute) == ("Commit", "notes")
+
+
+@pytest.mark.parametrize(("mode", "value"), [("on_conflict", "yours"), ("on_error", "ignore"), ("on_error", None)])
+def test_modes_of_a_commit_are_known(desk: Desk, mode: str, value: Any) -> None:
+    error = refused(desk, Create("Task", [ONE]), **{mode: value})
+
+    assert isinstance(error, InvalidValue)
+    assert (error.type, error.attribute, error.value) == ("Commit", mode, value)
+
+
+def test_a_commit_larger_than_a_database_keeps_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recordroom.store.commit._LARGEST", 1000)
+
+    error = refused(desk, Create("Task", [ONE], {"text": ["x" * 1000]}))
+
+    assert isinstance(error, InvalidValue)
+    assert (error.type, error.attribute) == ("Commit", "operations")
+
+
+def test_damage_that_only_the_database_sees_is_named(desk: Desk) -> None:
+    desk.create("Tag", name=["a"])
+    desk.sql('UPDATE rr_counter SET "next" = 1 WHERE "table" = \'main.Tag\' RETURNING 1')
+
+    error = refused(desk, Create("Tag", [new_id()], {"name": ["b"]}))
+
+    assert isinstance(error, RoomDamaged)
+    desk.sql('UPDATE rr_counter SET "next" = 2 WHERE "table" = \'main.Tag\' RETURNING 1')
 
 
 def test_an_entity_stands_once_in_an_update_and_in_a_delete(desk: Desk) -> None:

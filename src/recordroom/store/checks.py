@@ -15,11 +15,11 @@ import msgspec
 from ..errors import InvalidValue, NotUnique
 from ..model.ids import show_id
 from ..model.kinds import KINDS, wrong_at
-from ..model.operations import Create, Delete, DropKeys, Link, Operation, Publish, SetKeys, Unlink, Update
+from ..model.operations import Commit, Create, Delete, DropKeys, Link, Operation, Publish, SetKeys, Unlink, Update
 from ..model.schema import SYSTEM, Attribute, Schema
 from .faults import Fault, Faults, shown
 
-__all__ = ["check_commit_facts", "check_operation", "mapping_values"]
+__all__ = ["check_commit", "check_operation", "mapping_values"]
 
 _TEXT = Attribute(name="text", kind="text")
 
@@ -34,11 +34,15 @@ def check_operation(schema: Schema, operation: Operation, faults: Faults) -> Non
     check(schema, operation, faults)
 
 
-def check_commit_facts(commit_id: object, notes: object) -> None:
-    """InvalidValue unless a commit's id is 16 bytes and its notes are text."""
-    if type(commit_id) is not bytes or len(commit_id) != 16:
-        raise InvalidValue(type="Commit", attribute="id", value=commit_id, expected="16 bytes")
-    _check_text("Commit", "notes", [notes])
+def check_commit(commit: Commit) -> None:
+    """InvalidValue unless a commit's id is 16 bytes, its notes are text, and its modes are known."""
+    if type(commit.id) is not bytes or len(commit.id) != 16:
+        raise InvalidValue(type="Commit", attribute="id", value=commit.id, expected="16 bytes")
+    _check_text("Commit", "notes", [commit.notes])
+    for name, modes in (("on_conflict", ("merge", "fail", "mine")), ("on_error", ("stop", "continue"))):
+        if getattr(commit, name) not in modes:
+            expected = f"one of {', '.join(map(repr, modes))}"
+            raise InvalidValue(type="Commit", attribute=name, value=getattr(commit, name), expected=expected)
 
 
 def _check_create(schema: Schema, block: Create, faults: Faults) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ..errors import InvalidValue, RoomDamaged
 from ..model.operations import (
     SCHEMA_OPERATIONS,
     ChangeAttribute,
@@ -34,7 +35,7 @@ from ..model.schema import Attribute, Schema
 from .apply import HANDLERS
 from .attempt import Mode, Outcome, Segment
 from .catalog import Catalog
-from .checks import check_commit_facts, check_operation
+from .checks import check_commit, check_operation
 from .computed import check_computed
 from .ends import dependents, judge
 from .faults import Faults, LeftOut, refusal
@@ -49,6 +50,7 @@ __all__ = ["commit_plan"]
 
 _results = msgspec.msgpack.Decoder(CommitResult)
 _encode = msgspec.msgpack.encode
+_LARGEST = 999_000_000  # bytes of one value that SQLite and PostgreSQL keep
 
 
 class _Start(NamedTuple):
@@ -68,7 +70,7 @@ def commit_plan(
     A commit that changes nothing makes no revision: its result has the current one. `numbers` are those of
     deleted entities that come back.
     """
-    check_commit_facts(commit.id, commit.notes)
+    check_commit(commit)
     start = yield from _start(catalog, commit.id, actor)
     if start.result is not None:
         return msgspec.structs.replace(start.result, repeated=True)
@@ -104,8 +106,12 @@ def _start(catalog: Catalog, commit_id: bytes, actor: str) -> Plan[_Start]:
 def _record(
     dialect: str, commit: Commit, actor: str, result: CommitResult, operations: Sequence[Operation]
 ) -> Plan[None]:
+    data = dump_operations(operations)
+    if len(data) > _LARGEST:
+        expected = f"operations of at most {_LARGEST} bytes; make several commits of it"
+        raise InvalidValue(type="Commit", attribute="operations", value=f"{len(data)} bytes", expected=expected)
     sql = "INSERT INTO rr_journal (revision, types, operations) VALUES (?, ?, ?)"
-    yield Run(marked(dialect, sql), (result.revision, types_touched(operations), dump_operations(operations)))
+    yield Run(marked(dialect, sql), (result.revision, types_touched(operations), data))
     sql = "INSERT INTO rr_commit (revision, id, database, actor, time, notes, result) VALUES (?, ?, ?, ?, ?, ?, ?)"
     header = (result.revision, commit.id, commit.database, actor, result.time, commit.notes, _encode(result))
     yield Run(marked(dialect, sql), header)
@@ -129,7 +135,8 @@ def _attempts(
             outcome = yield from _attempt(catalog, operations, mode, Faults(collect=collect))
         except Violation as violation:
             if mode.careful or violation.kind != "unique":
-                raise
+                reason = f"the database refused what the engine found right: {violation}"
+                raise RoomDamaged(path=catalog.database, reason=reason) from violation
             mode = mode._replace(careful=True)
         except LeftOut as left:
             for fault in left.faults:

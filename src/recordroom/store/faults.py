@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ..errors import Error
 from ..model.ids import show_id
 from ..model.kinds import KINDS, raw_loader
@@ -68,9 +70,18 @@ class Faults:
 
 
 def refusal(fault: Fault) -> Refusal:
-    """How a result names a fault."""
+    """How a result names a fault; facts that cannot travel are shown as Python writes them."""
     error = fault.error
-    return Refusal(type=fault.type, entity=fault.entity, code=error.code, message=error.message, facts=error.facts)
+    facts = {name: value if _can_travel(value) else repr(value) for name, value in error.facts.items()}
+    return Refusal(type=fault.type, entity=fault.entity, code=error.code, message=error.message, facts=facts)
+
+
+def _can_travel(value: Any) -> bool:
+    try:
+        msgspec.msgpack.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return False
+    return True
 
 
 def shown(raw: Any, attribute: Attribute) -> Any:
