@@ -1,109 +1,116 @@
-"""Typed stubs: checked by mypy, on one good use and on wrong ones, and imported for real."""
+"""Stubs: what they say of a schema is what mypy then knows of a script."""
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from recordroom.client.stubs import write_stubs
-from recordroom.model.schema_file import load_text
-
-SCHEMA = """
-[Project.attributes]
-name = { kind = "text", required = true }
-metadata = { kind = "mapping" }
-
-[User.attributes]
-name = "text"
-
-[Item.attributes]
-name = "text"
-status = { kind = "choice", choices = ["waiting", "done"] }
-
-[Task]
-extends = "Item"
-
-[Task.attributes]
-bid = "number"
-due = "date"
-aliases = { kind = "text", multi = true }
-items = "integer"
-class = "text"
-project = { kind = "reference", target = "Project", reverse = "tasks" }
-assignees = { kind = "links", target = "User", reverse = "tasks" }
-"""
+from recordroom.client.stubs import stubs
+from recordroom.model.schema import Attribute, EntityType, Schema
+from tests.client.conftest import TYPES
 
 GOOD = """
-import datetime
-from studio_types import Task, User, connect
+import datetime as dt
+from typing import assert_type
 
-session = connect("studio.room")
-task = session.create("Task", {"name": "anim", "bid": 3.0})
-name: str | None = task["name"]
-due: datetime.date | None = task["due"]
-project = task["project"]
-if project is not None:
-    for sibling in project["tasks"]:
-        bid: float | None = sibling["bid"]
-for user in task["assignees"]:
-    user["name"] = "Ada"
-task["status"] = "done"
-task["aliases"] = ["a", "b"]
-number: int = task["number"]
-Typed = session.types["Task"]
-found = session.query(Typed).where((Typed.project.name == "Bunny") & (Typed.bid > 5)).order_by(Typed.due.desc()).first()
-if found is not None:
-    task = found
-maybe: User | None = session.get("User", task["id"])
+from studio_types import Project, Task, connect
+
+with connect("studio.room") as session:
+    task = session.create("Task", {"name": "anim", "bid": 3, "due": "2026-01-01T00:00Z"})
+    assert_type(task, Task)
+    assert_type(task["name"], str)
+    assert_type(task["bid"], int | None)
+    assert_type(task["due"], dt.datetime | None)
+    assert_type(task["tags"], tuple[str, ...] | None)
+    assert_type(task["id"], str)
+    assert_type(task["number"], int)
+    assert_type(task["created_at"], dt.datetime | None)
+    project = task["project"]
+    assert_type(project, Project | None)
+    if project is not None:
+        for each in project["tasks"]:
+            assert_type(each, Task)
+        project["tasks"].add(task)
+    for user in task["assignees"]:
+        assert_type(user["age"], int | None)
+        assert_type(user["name"], str)
+    assert_type(task["counts"]["x"], int)
+    task["status"] = "done"
+    task["cost"] = "1.5"
+    task["assignees"] = list(task["assignees"])
+
+    Task_ = session.types["Task"]
+    for found in session.query(Task_).where((Task_.project.lead.name == "ann") & (Task_.bid > 5)):
+        assert_type(found, Task)
+    assert_type(session.query(Task_).one()["name"], str)
+    assert_type(session.get("Task", "x"), Task | None)
+    assert_type(session.ensure(Task_, {"name": "x"}), Task)
 """
 
 WRONG = {
-    'task["nmae"]': "call-overload",
-    'task["bid"] = "much"': "call-overload",
-    'task["status"] = "finished"': "call-overload",
-    'Task.project.nmae == "x"': "",
-    'session.create("Tusk")': "call-overload",
-    'session.create("Task", {"nmae": "x"})': "typeddict",
-    'text: int = task["name"]': "assignment",
+    'task["nmae"]': "no overload",
+    'task["bid"] = "three"': "no overload",
+    'task["status"] = "finished"': "no overload",
+    'session.create("Task", {"nmae": "x"})': "no overload",
+    'session.create("Taks", {"name": "x"})': "no overload",
+    'text: int = task["name"]': "incompatible types",
+    "session.types['Task'].project.nmae": "has no attribute",
+    'task["project"]["name"]': "not indexable",
 }
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("stubs")
-    (found / "studio_types.py").write_text(write_stubs(load_text(SCHEMA).schema))
-    return found
-
-
-def mypy(folder: Path, *names: str) -> str:
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--hide-error-context", *names]
+def check(folder: Path, script: str) -> str:
+    """What mypy has to say of a script beside the stubs."""
+    (folder / "studio_types.py").write_text(stubs(Schema(TYPES)))
+    (folder / "script.py").write_text(script)
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "script.py", "studio_types.py"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.stderr == ""
-    return done.stdout
+    return done.stdout + done.stderr
 
 
-def test_the_module_and_a_right_use_of_it_pass_the_type_checker(folder: Path) -> None:
-    (folder / "good.py").write_text(GOOD)
-
-    assert mypy(folder, "studio_types.py", "good.py") == ""
+def test_a_good_script_is_accepted_and_its_types_are_known(tmp_path: Path) -> None:
+    assert "Success" in check(tmp_path, GOOD)
 
 
-def test_each_wrong_use_is_found(folder: Path) -> None:
-    head = 'from studio_types import Task, connect\nsession = connect("x")\ntask = session.create("Task")\n'
-    (folder / "wrong.py").write_text(head + "\n".join(WRONG) + "\n")
+def test_each_wrong_line_of_a_script_is_found(tmp_path: Path) -> None:
+    head = 'from studio_types import connect\n\nsession = connect()\ntask = session.create("Task")\n'
+    said = check(tmp_path, head + "\n".join(WRONG))
 
-    found = mypy(folder, "wrong.py")
+    for place, (line, words) in enumerate(WRONG.items(), start=head.count("\n") + 1):
+        found = [each for each in said.splitlines() if each.startswith(f"script.py:{place}: error")]
+        assert any(words in each.lower() for each in found), (line, said)
+    assert f"Found {len(WRONG)} errors" in said
 
-    for line, (text, code) in enumerate(WRONG.items(), start=4):
-        assert any(each.startswith(f"wrong.py:{line}:") and code in each for each in found.splitlines()), (text, found)
+
+def test_the_module_runs(tmp_path: Path) -> None:
+    import recordroom as rr
+
+    file = tmp_path / "studio_types.py"
+    file.write_text(stubs(Schema(TYPES)))
+    names = runpy.run_path(str(file))
+
+    assert names["connect"] is rr.connect
+    assert names["Task"] is rr.Entity
 
 
-def test_the_module_works_at_run_time(folder: Path) -> None:
-    script = 'import studio_types, recordroom; session = studio_types.connect("a.room"); print(isinstance(session, studio_types.Session))'
+@pytest.mark.parametrize(
+    "types",
+    [
+        (),
+        (EntityType(name="Session", attributes=(Attribute(name="items", kind="text"),)),),
+        (EntityType(name="class", attributes=(Attribute(name="def", kind="text", description='"quoted"'),)),),
+        (EntityType(name="B", extends="A"), EntityType(name="A", description='He said "x"\n"""')),
+    ],
+    ids=["none", "taken names", "keywords", "child first"],
+)
+def test_any_schema_gives_a_module(types: tuple[EntityType, ...], tmp_path: Path) -> None:
+    text = stubs(Schema(types))
+    compile(text, "stubs", "exec")
+    file = tmp_path / "stubs.py"
+    file.write_text(text)
 
-    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
-
-    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert "connect" in runpy.run_path(str(file))
