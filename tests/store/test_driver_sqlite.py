@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,23 @@ def test_only_the_writer_checkpoints(driver: SqliteDriver, path: Path) -> None:
     assert log.stat().st_size == before > 0
     driver.close()
     assert log.stat().st_size == 0
+
+
+def test_compacting_makes_the_file_smaller_and_lets_readers_read_on(driver: SqliteDriver, path: Path) -> None:
+    def everything() -> Plan[tuple[Fetch, Callable[[list[Any]], int]]]:
+        return Fetch('SELECT n FROM "a.b" ORDER BY n'), len
+        yield COUNT
+
+    driver.write(one(insert(5000, "x" * 200)))
+    driver.write(one(Run('DELETE FROM "a.b" WHERE n > 10')))
+    stream = driver.stream(everything(), 2)
+    assert next(stream) == 2
+    driver.compact()
+
+    assert sum(stream) == 9
+    driver.compact()
+    assert path.stat().st_size < 100_000
+    assert driver.run(one(COUNT)) == [(11,)]
 
 
 def test_threads_of_readers_are_not_kept_for_ever(driver: SqliteDriver) -> None:

@@ -34,6 +34,7 @@ Bound = Sequence[Any]
 
 # Readers wait this long at most, and only where another process recovers the log after a crash.
 _BUSY_MILLISECONDS = 10_000
+_COMPACT_MILLISECONDS = 200
 _IDLE_READERS = 4
 _LITTLE_BYTES = 128 * 2**10
 _LOG_PAGES = 4_000  # 16 MB of log before the writer copies it into the database
@@ -112,7 +113,13 @@ class SqliteDriver:
         with self.exclusive(), self._translated():
             connection = self._open_writer()
             connection.execute("VACUUM")
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            connection.set_busy_timeout(_COMPACT_MILLISECONDS)
+            try:
+                # While somebody reads from the log, the space comes free with the checkpoint after that.
+                with contextlib.suppress(apsw.BusyError):
+                    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            finally:
+                connection.set_busy_timeout(_BUSY_MILLISECONDS)
 
     def version(self) -> str:
         """Such as "SQLite 3.54.1"."""
