@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import recordroom as rr
 
-from .conftest import SCHEMA, Cli
+from .conftest import AIRLINES, SCHEMA, Cli
 
 
 def test_init_makes_a_room_and_applies_a_schema(cli: Cli, tmp_path: Path) -> None:
@@ -176,6 +177,20 @@ def test_compact_and_settings(cli: Cli, room: str) -> None:
     assert compacted.code == 0
     assert compacted.json["bytes_after"] > 0
     assert "MB" in cli("compact", room).out
+
+
+def test_the_commands_work_on_a_server(cli: Cli, places_postgres: Callable[[str], str], tmp_path: Path) -> None:
+    (tmp_path / "schema.toml").write_text(SCHEMA)
+    (tmp_path / "airlines.csv").write_text(AIRLINES)
+    room = places_postgres("cli")
+
+    made = cli("init", room, "--schema", "schema.toml")
+    assert made.code == 0, made.err
+    assert "PostgreSQL" in made.out
+    assert "3 created" in cli("import", room, "Airline", "airlines.csv").out
+    assert cli("query", room, "Airline", "--count").out == "3\n"
+    assert cli("check", room).code == 0
+    assert cli("compact", room).code == 0
 
 
 def test_databases_are_listed_and_chosen(cli: Cli, room: str) -> None:

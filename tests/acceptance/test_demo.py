@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from recordroom.client.session import Session
 from recordroom.demo import run_demo
 from recordroom.demo.source import TABLES, data_folder
 from recordroom.demo.stage import Stage
-from recordroom.errors import MissingExtra, NotARoom
+from recordroom.errors import MissingExtra, NotARoom, RoomLocked
 
 ROWS = 5000
 
@@ -156,6 +158,22 @@ def test_an_earlier_demo_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyP
     run._fresh(place)
 
     assert [each.name for each in place.iterdir()] == [run.MARK]
+
+
+def test_a_demo_that_somebody_works_in_is_not_replaced(tmp_path: Path) -> None:
+    from recordroom.demo import run
+
+    room = run._fresh(tmp_path / "place")
+    script = f"import recordroom as rr, sys; s = rr.connect({str(room)!r}); print('open', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(RoomLocked):
+            run._fresh(tmp_path / "place")
+        other.stdin.close()
+
+    assert room.exists()
 
 
 def test_without_its_data_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

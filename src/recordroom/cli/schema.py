@@ -145,19 +145,19 @@ def types(
 
         recordroom types studio.room --output studio_types.py
     """
-    from ..client.stubs import write_stubs
+    from ..client.stubs import stubs
 
     where, _ = placed(words, room, ())
     with open_session(where, database) as session:
         schema = session.schema
     if output is None:
-        print_text(write_stubs(schema))
+        print_text(stubs(schema))
         return
     path = Path(output)
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise UsageError(f"--output takes the file of a module, such as studio_types.py, not {output!r}")
     try:
-        path.write_text(write_stubs(schema, path.stem), encoding="utf-8")
+        path.write_text(stubs(schema), encoding="utf-8")
     except OSError as error:
         raise PermissionDenied(what=f"writing {output}: {error.strerror}") from error
     note(f"Wrote {counted(len(schema), 'type')} to {output}.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import connect
-from ..errors import NotARoom
+from ..errors import Error, NotARoom, RoomLocked
 from . import asking, editing, loading
 from .picture import draw
 from .source import data_folder
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run_demo"]
 
-MARK = ".recordroom-demo"
+MARK, ROOM = ".recordroom-demo", "flights.room"
 ROUND_TRIPS = 2
 
 
@@ -45,10 +45,21 @@ def _fresh(folder: Path) -> Path:
                 path=str(folder),
                 reason="it has files that are not of a demo",
             )
+        _must_be_free(folder / ROOM)
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).write_text("The demo made this folder, and replaces it when it runs again.\n", encoding="utf-8")
-    return folder / "flights.room"
+    return folder / ROOM
+
+
+def _must_be_free(room: Path) -> None:
+    """RoomLocked where another process works in the room of an earlier demo; what is broken may go."""
+    try:
+        connect(str(room), create=False).close()
+    except RoomLocked:
+        raise
+    except Error:
+        return
 
 
 def _story(session: Session, folder: Path, most: int | None, stage: Stage) -> int:
@@ -60,7 +71,7 @@ def _story(session: Session, folder: Path, most: int | None, stage: Stage) -> in
         asking.ask(session, stage)
     with stage.step("A loop over entities"):
         trips = asking.loop(session, stage)
-    with stage.step("Two sessions, one record"), connect(str(folder / "flights.room")) as other:
+    with stage.step("Two sessions, one record"), connect(str(folder / ROOM)) as other:
         plane = editing.two_sessions(session, other, stage)
     with stage.step("History, the past, and undo"):
         editing.history(session, plane, stage)
@@ -93,7 +104,7 @@ def _size(folder: Path) -> int:
 
 
 def _what_next(folder: Path, stage: Stage) -> None:
-    room = folder / "flights.room"
+    room = folder / ROOM
     stage.say()
     stage.say("Try next:")
     stage.code(f"""

@@ -370,6 +370,16 @@ def test_rows_may_name_rows_of_the_same_file_before_and_after_them(session: Sess
     assert report.unresolved == {}
 
 
+def test_atomic_keeps_nothing_where_a_row_names_no_row_of_the_file(session: Session, file: Write) -> None:
+    good = file("path,parent\n/a,/\n/,\n", "good.csv")
+    error = failure(session, "Folder", file("path,parent\n/a,/\n/,\n/b,/c\n"), atomic=True)
+
+    assert (error.line, error.value) == (4, "/c")
+    assert session.query("Folder").count() == 0
+    assert import_rows(session, "Folder", good, atomic=True).commits == 1
+    assert values(session, "select path, parent.path from Folder order by path") == [("/", None), ("/a", "/")]
+
+
 def test_a_row_that_names_no_row_of_the_file_is_told_at_the_end(session: Session, file: Write) -> None:
     error = failure(session, "Folder", file("path,parent\n/a,/\n"))
     assert (error.line, error.column, error.value) == (2, "parent", "/")

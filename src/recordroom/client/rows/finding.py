@@ -14,7 +14,7 @@ from ...model.schema import Attribute
 from ...query.request import Page, QueryRequest
 from ...query.syntax import And, Condition, In, Parameter, Path, Query, Selected
 from .cells import Converter, cell_text
-from .mapping import Lookup, natural_key, path_end
+from .mapping import Lookup, natural_key, natural_keys, path_end
 from .readers import Cells
 
 if TYPE_CHECKING:
@@ -99,11 +99,11 @@ class Finder:
         self._known: dict[Any, bytes | str | None] = {}
         self._own: dict[tuple[str, Key], bytes] = {}
 
-    def learn(self, keys: Mapping[str, Sequence[Any]], ids: Sequence[bytes]) -> None:
-        """Remember entities about to be made, so that rows of the same file find them: raw key columns and ids."""
+    def learn(self, raws: Mapping[str, Sequence[Any]], ids: Sequence[bytes]) -> None:
+        """Remember the entities of a batch, by id and by key, so that rows of the same file find them."""
         self._own = {("id", (each,)): each for each in ids}
-        for path, column in keys.items():
-            self._own.update(zip(((path, (raw,)) for raw in column), ids, strict=True))
+        for path in self.lookup.key or natural_keys(self._session.schema, self.attribute.target):
+            self._own.update(zip(((path, (raw,)) for raw in raws.get(path, ())), ids, strict=False))
 
     def text_of(self, columns: Sequence[Sequence[Any]], position: int) -> str:
         """What a row has in the reference's columns, for messages."""

@@ -49,6 +49,7 @@ class _Wishes(msgspec.Struct, frozen=True, kw_only=True):
     skip: bool
     null_unresolved: bool
     ignore_extra: bool
+    atomic: bool
     nulls: tuple[str, ...]
     notes: str
 
@@ -84,6 +85,8 @@ def import_rows(  # noqa: PLR0913 - each is one thing that the user may say
     by several. Nothing said: ids, or the target's one unique attribute. What names nothing is an error of its row, or
     with `unresolved="null"` left empty and counted in the report.
 
+    A row may name another one of the same file, also one further down.
+
     `on_error="stop"` raises ImportFailed at the first wrong row: batches before it stay committed (the error's
     `report` says what was done); with `atomic=True` the whole file is one commit, held in memory, and nothing is
     kept. `on_error="skip"` leaves wrong rows out, and writes them to `rejects` with line, column and what was expected.
@@ -104,6 +107,7 @@ def import_rows(  # noqa: PLR0913 - each is one thing that the user may say
             skip=on_error == "skip",
             null_unresolved=unresolved == "null",
             ignore_extra=ignore_extra,
+            atomic=atomic,
             nulls=options.nulls if reader.cells == "text" else (),
             notes=notes or f"import from {PurePath(opened.name).name}",
         )
@@ -234,7 +238,7 @@ class _Import:
         if not found.unknown:
             return
         sound = [position for position in found.unknown if position not in parcel.problems]
-        if finder.own and parcel.ids:
+        if finder.own and parcel.ids and not self._wishes.atomic:
             columns = [parcel.column(name) for name in finder.lookup.columns]
             for position in sound:
                 cells = [_plain(column[position]) for column in columns]

@@ -11,7 +11,7 @@ from ...errors import InvalidReference, UnknownAttribute
 from ...model.schema import Attribute, Schema, close_names
 from .files import broken
 
-__all__ = ["Lookup", "Plan", "key_names", "natural_key", "path_end", "plan_columns", "read_lookup"]
+__all__ = ["Lookup", "Plan", "key_names", "natural_key", "natural_keys", "path_end", "plan_columns", "read_lookup"]
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,9 +198,14 @@ def path_end(schema: Schema, type_name: str, path: str) -> Attribute:
     return schema.attribute(type_name, last)
 
 
+def natural_keys(schema: Schema, type_name: str) -> list[str]:
+    """The attributes of a type that are unique by themselves."""
+    return [names[0] for _, names in schema.unique_sets(type_name) if len(names) == 1]
+
+
 def natural_key(schema: Schema, attribute: Attribute, type_name: str) -> str:
     """The target's single unique attribute; InvalidReference where it has none or several."""
-    single = [names[0] for _, names in schema.unique_sets(attribute.target) if len(names) == 1]
+    single = natural_keys(schema, attribute.target)
     if len(single) == 1:
         return single[0]
     found = f"has {len(single)}: {', '.join(single)}" if single else "has none"
