@@ -71,10 +71,24 @@ class Path(_Node, frozen=True):
 
 
 class Literal(_Node, frozen=True):
-    """A constant. `unit` is what stood behind a number: `2.7 g/cm^3`."""
+    """A constant. `unit` is what stood behind a number: `2.7 g/cm^3`.
+
+    1, 1.0 and True are three constants: trees that differ in them mean different things.
+    """
 
     value: str | int | float | bool | None
     unit: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            type(other) is Literal
+            and type(self.value) is type(other.value)
+            and self.value == other.value
+            and self.unit == other.unit
+        )
+
+    def __hash__(self) -> int:
+        return hash((type(self.value), self.value, self.unit))
 
 
 class Parameter(_Node, frozen=True):
