@@ -9,7 +9,7 @@ from recordroom.model.ids import new_id
 from recordroom.model.operations import Commit, Create, Delete, Link, Unlink, Update
 from recordroom.store import past
 from recordroom.store.catalog import load_catalogs
-from recordroom.store.past import check_not_pruned, prune_plan, retention_plan
+from recordroom.store.past import check_readable, prune_plan, retention_plan
 from recordroom.store.plans import Plan
 from tests.store.desk import Desk
 
@@ -55,9 +55,9 @@ def test_what_was_pruned_cannot_be_read(desk: Desk) -> None:
             ask()
         assert caught.value.oldest == now + 1
     with pytest.raises(PastPruned) as caught:
-        desk.room.driver.run(check_not_pruned(created))
+        desk.room.driver.run(check_readable(created))
     assert (caught.value.revision, caught.value.oldest) == (created, now)
-    desk.room.driver.run(check_not_pruned(now))
+    desk.room.driver.run(check_readable(now))
     assert desk.room.journal(after=now) == []
 
 

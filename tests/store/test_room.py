@@ -519,6 +519,11 @@ def test_settings_are_kept_in_the_room(places: Places) -> None:
         assert room.settings.retention is None
 
 
+def test_durability_holds_from_the_first_commit_on(places_sqlite: Places) -> None:
+    with Room.open(places_sqlite(), durability="normal") as room:
+        assert room.driver.write(one(Fetch("PRAGMA synchronous"))) == [(1,)]
+
+
 def test_an_unknown_setting_makes_no_room(places: Places) -> None:
     with pytest.raises(UnknownName):
         Room.open(places(), retension=3)

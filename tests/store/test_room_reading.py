@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recordroom.errors import PastPruned, RoomReadOnly, UnknownType
+from recordroom.errors import NotFound, PastPruned, RoomReadOnly, UnknownType
 from recordroom.model.ids import new_ids
 from recordroom.model.operations import Commit, Create, DefineAttribute, DefineType, Delete, Operation, Update
 from recordroom.model.schema import Attribute, EntityType
@@ -68,6 +68,14 @@ def test_the_past_is_right_right_after_a_commit(room: Room, ids: list[bytes]) ->
     assert [page.count for page in room.stream(ask("Task", at=3, size=2))] == [2, 1]
     links = MembersRequest(database="main", type="Task", attribute="after", owners=ids, at=3)
     assert room.members(links).owners == []
+
+
+def test_a_revision_that_is_still_to_come_is_not_found(room: Room, ids: list[bytes]) -> None:
+    with pytest.raises(NotFound, match="the latest is 3"):
+        room.query(ask("Task", at=4))
+    with pytest.raises(NotFound):
+        room.count(ask("Task", at=99))
+    assert names(room, at=3)
 
 
 def test_searches_find_what_was_just_committed(room: Room, ids: list[bytes]) -> None:

@@ -53,7 +53,7 @@ def filled(room: Room) -> Room:
         (DropType("Task"), SchemaEffect(rows=3, what="entities are deleted")),
         (DropAttribute("Task", "bid"), SchemaEffect(rows=2, what="entities lose their bid")),
         (DropAttribute("Task", "after"), SchemaEffect(rows=2, what="entities lose their after")),
-        (DropAttribute("Task", "info"), SchemaEffect(rows=1, what="entities lose their info")),
+        (DropAttribute("Task", "info"), SchemaEffect(rows=1, what="entity loses its info")),
         (RenameAttribute("Task", "bid", "price"), SchemaEffect()),
         (DefineAttribute("Task", Attribute(name="note", kind="text")), SchemaEffect()),
         (
@@ -61,12 +61,16 @@ def filled(room: Room) -> Room:
             SchemaEffect(rows=3, what="entities get the default 1"),
         ),
         (
+            DefineAttribute("Task", Attribute(name="due", kind="date", default=20778)),
+            SchemaEffect(rows=3, what="entities get the default 2026-11-21"),
+        ),
+        (
             ChangeAttribute("Task", Attribute(name="bid", kind="integer")),
             SchemaEffect(rows=2, what="values are converted from text to integer"),
         ),
         (
             ChangeAttribute("Task", Attribute(name="bid", kind="text", required=True, default="0")),
-            SchemaEffect(rows=1, what="entities without a value get the default '0'"),
+            SchemaEffect(rows=1, what="entity without a value gets the default '0'"),
         ),
     ],
 )
@@ -114,6 +118,8 @@ def test_operations_of_a_preview_build_on_each_other(filled: Room) -> None:
 def test_what_can_never_be_raises(filled: Room) -> None:
     with pytest.raises(InvalidSchema):
         filled.preview("main", [TASK])
+    with pytest.raises(InvalidSchema, match="computed"):
+        filled.preview("main", [DefineAttribute("Task", Attribute(name="more", kind="number", computed="bit + 1"))])
     assert filled.preview("main", []) == []
 
 

@@ -10,7 +10,7 @@ from ..errors import Error, RoomReadOnly
 from .catalog import Catalog, Catalogs, catalog_of, load_catalogs
 from .creation import store_settings
 from .followers import behind, catch_up
-from .past import check_not_pruned, retention_plan
+from .past import check_readable, retention_plan
 from .plans import Driver, Plan
 from .settings import Settings, changed
 
@@ -51,13 +51,13 @@ class Opened:
     def following(self, lag: FollowersBehind, at: int | None = None) -> Plan[Catalog]:
         """The catalog of a database; raises `lag` where the followers it names have something to read.
 
-        PastPruned where the state `at` a revision cannot be read any more.
+        PastPruned where the state `at` a revision cannot be read any more, NotFound where it is still to come.
         """
         catalog = catalog_of((yield from self.current()), lag.database)
         if lag.names and (yield from behind({lag.database: catalog}, lag.names)):
             raise lag
         if at is not None:
-            yield from check_not_pruned(at)
+            yield from check_readable(at)
         return catalog
 
     def catch_up(self, lag: FollowersBehind) -> None:

@@ -159,9 +159,10 @@ def _prepared(driver: Driver, opening: Opening, writer: Callable[[float], Driver
         if check_format(found, driver.where, read_only=opening.read_only):
             driver.write(migrate(found, driver.dialect))
         opened = Opened(driver, driver.run(room_facts()).settings, writer)
+        # Before anything is written: connections are made with it.
+        driver.durability = changed(opened.settings, opening.settings).durability
         if opening.settings and not opening.read_only:
             change_settings(opened, opening.settings)
-        driver.durability = opened.settings.durability
         driver.run(opened.current())
     except BaseException:
         driver.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..errors import PastPruned
+from ..errors import NotFound, PastPruned
 from ..model.kinds import Storage
 from .catalog import Catalog
 from .followers import catch_up
@@ -19,7 +19,7 @@ from .relations import relations_of
 from .sqltext import marked, quoted
 from .tables import past
 
-__all__ = ["check_not_pruned", "prune_plan", "pruned_plan", "retention_plan"]
+__all__ = ["check_readable", "prune_plan", "pruned_plan", "retention_plan"]
 
 _DAY = 24 * 60 * 60 * 1_000_000
 _STEP = 10_000
@@ -32,9 +32,12 @@ def pruned_plan() -> Plan[int]:
     return pruned
 
 
-def check_not_pruned(revision: int) -> Plan[None]:
-    """PastPruned where the state at `revision` can no longer be read."""
-    pruned = yield from pruned_plan()
+def check_readable(revision: int) -> Plan[None]:
+    """PastPruned where the state at `revision` can no longer be read, NotFound where it is still to come."""
+    rows = yield Fetch("SELECT revision, pruned FROM rr_room")
+    head, pruned = rows[0]
+    if revision > head:
+        raise NotFound(f"There is no revision {revision} yet; the latest is {head}.", type="revision", entity=revision)
     if revision < pruned:
         raise PastPruned(revision=revision, oldest=pruned)
 

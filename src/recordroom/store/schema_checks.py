@@ -83,7 +83,9 @@ def _one_of(types: Sequence[str], alias: str = "") -> str:
 def refused(where: str, reason: str, count: int, found: Sequence[tuple[bytes, Any]]) -> SchemaChangeRefused:
     """The error that says which entities stand in the way, with their values."""
     examples = found[:EXAMPLES]
+    entities = "1 existing entity" if count == 1 else f"{count:,} existing entities"
     return SchemaChangeRefused(
+        f"The change to {where} contradicts {entities}: {reason}.",
         where=where,
         reason=reason,
         count=count,

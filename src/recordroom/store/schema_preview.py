@@ -6,12 +6,15 @@ Only so is a preview right in every case: an operation may convert what one befo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ..errors import InvalidSchema, SchemaChangeRefused, UnknownName
 from ..model.operations import ChangeAttribute, DefineAttribute, DropAttribute, DropType, Operation
 from ..model.schema import Attribute
 from ..query.request import SchemaEffect
 from .catalog import Catalog
+from .computed import check_computed
+from .faults import shown
 from .plans import Fetch, Plan, Run
 from .schema_changes import apply_schema
 from .schema_checks import of_types
@@ -23,7 +26,8 @@ __all__ = ["preview"]
 def preview(catalog: Catalog, operations: Sequence[Operation]) -> Plan[list[SchemaEffect]]:
     """The effect of each operation, as part of a writing plan that changes nothing in the end.
 
-    An operation that depends on a refused one has that in `what`. InvalidSchema where an operation can never be.
+    An operation that depends on a refused one has that in `what`. InvalidSchema where an operation can never be,
+    or where an expression of a computed attribute makes no sense in the end.
     """
     yield Run("SAVEPOINT rr_preview")
     effects: list[SchemaEffect] = []
@@ -32,7 +36,7 @@ def preview(catalog: Catalog, operations: Sequence[Operation]) -> Plan[list[Sche
             rows, what = yield from _before(catalog, operation)
             yield Run("SAVEPOINT rr_preview_step")
             catalog = yield from apply_schema(catalog, operation)
-            effects.append(SchemaEffect(rows=rows, what=what if rows else ""))
+            effects.append(SchemaEffect(rows=rows, what=what.text(rows) if rows else ""))
         except SchemaChangeRefused as refusal:
             yield Run("ROLLBACK TO SAVEPOINT rr_preview_step")
             effects.append(SchemaEffect(refusal=refusal.message, facts=refusal.facts))
@@ -40,35 +44,64 @@ def preview(catalog: Catalog, operations: Sequence[Operation]) -> Plan[list[Sche
             if not any(each.refusal for each in effects):
                 raise
             effects.append(SchemaEffect(what="depends on a change that is refused"))
+    if not any(each.refusal for each in effects):
+        check_computed(catalog.schema)
     yield Run("ROLLBACK TO SAVEPOINT rr_preview")
     return effects
 
 
-def _before(catalog: Catalog, operation: Operation) -> Plan[tuple[int, str]]:
+class _What(NamedTuple):
+    """What happens to entities (or values), in words for one of them and for many."""
+
+    one: str
+    many: str
+
+    def text(self, rows: int) -> str:
+        return self.one if rows == 1 else self.many
+
+
+_NOTHING = _What("", "")
+
+
+def _before(catalog: Catalog, operation: Operation) -> Plan[tuple[int, _What]]:
     """How many entities an operation changes, and what it does to them."""
     match operation:
         case DropType(name=name):
-            return (yield from _count(catalog, name, "")), "entities are deleted"
+            what = _What("entity is deleted", "entities are deleted")
+            return (yield from _count(catalog, name, "")), what
         case DropAttribute(type=type_name, name=name):
             old = catalog.schema.attribute(type_name, name)
-            return (yield from _count_values(catalog, type_name, old)), f"entities lose their {name}"
+            what = _What(f"entity loses its {name}", f"entities lose their {name}")
+            return (yield from _count_values(catalog, type_name, old)), what
         case DefineAttribute(type=type_name, attribute=new) if new.default is not None:
-            return (yield from _count(catalog, type_name, "")), f"entities get the default {new.default!r}"
+            default = _default(new)
+            what = _What(f"entity gets the default {default}", f"entities get the default {default}")
+            return (yield from _count(catalog, type_name, "")), what
         case ChangeAttribute(type=type_name, attribute=new):
             return (yield from _before_change(catalog, type_name, new))
-    return 0, ""
+    return 0, _NOTHING
 
 
-def _before_change(catalog: Catalog, type_name: str, new: Attribute) -> Plan[tuple[int, str]]:
+def _before_change(catalog: Catalog, type_name: str, new: Attribute) -> Plan[tuple[int, _What]]:
     old = catalog.schema.attribute(type_name, new.name)
     if (old.kind, old.multi, old.of) != (new.kind, new.multi, new.of):
-        words = f"values are converted from {_words(old)} to {_words(new)}"
-        return (yield from _count_values(catalog, type_name, old)), words
+        kinds = f"from {_words(old)} to {_words(new)}"
+        what = _What(f"value is converted {kinds}", f"values are converted {kinds}")
+        return (yield from _count_values(catalog, type_name, old)), what
     if new.stored and new.required and not old.required and new.default is not None:
         column = quoted(catalog.tables.column_name(type_name, new.name))
-        words = f"entities without a value get the default {new.default!r}"
-        return (yield from _count(catalog, type_name, f"{column} IS NULL")), words
-    return 0, ""
+        default = _default(new)
+        what = _What(
+            f"entity without a value gets the default {default}",
+            f"entities without a value get the default {default}",
+        )
+        return (yield from _count(catalog, type_name, f"{column} IS NULL")), what
+    return 0, _NOTHING
+
+
+def _default(attribute: Attribute) -> str:
+    value = shown(attribute.default, attribute)
+    return repr(value) if isinstance(value, (str, tuple)) else str(value)
 
 
 def _words(attribute: Attribute) -> str:
