@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InvalidValue
+from ..errors import InvalidValue, NotFound
 from ..model.ids import as_id
 from .committing import Committed
 
@@ -16,6 +16,7 @@ __all__ = ["revision_of", "session_at"]
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
+_EVER = 2**62
 
 
 def session_at(session: Session, moment: int | dt.datetime | Committed) -> Session:
@@ -26,6 +27,9 @@ def session_at(session: Session, moment: int | dt.datetime | Committed) -> Sessi
         revision = session.transport.revision_at((moment - _EPOCH) // _MICROSECOND)
     else:
         revision = revision_of(session, moment)
+        latest = session.transport.revision_at(_EVER)
+        if revision > latest:
+            raise NotFound(f"There is no revision {revision} yet; the latest is {latest}.", type="commit", entity=revision)
     view = type(session)(session._meter, database=session.database, page_size=session.page_size, at=revision)
     view.auto_populate = session.auto_populate
     return view
