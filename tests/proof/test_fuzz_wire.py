@@ -49,7 +49,9 @@ def wounded(dice: random.Random, tree: Tree) -> None:
     container, key = dice.choice(places)
     match dice.randrange(6):
         case 0 | 1 | 2:
-            container[key] = copied(dice.choice(NASTY_VALUES))
+            # Mostly one of the same type, which gets past the decoder and to the engine.
+            alike = [each for each in NASTY_VALUES if type(each) is type(container[key]) or dice.random() < 0.02]
+            container[key] = copied(dice.choice(alike or NASTY_VALUES))
         case 3:
             container.pop(key)
         case 4:
@@ -68,6 +70,23 @@ def copied(tree: Tree) -> Tree:
 
 
 def message(dice: random.Random, number: int) -> bytes:
+    """A damaged commit; mostly one that gets past the decoder, and so to the engine."""
+    while True:
+        data = wounded_commit(dice, number)
+        if dice.random() < 0.1 or not refused_by_decoder(data):
+            return data
+
+
+def refused_by_decoder(data: bytes) -> str | None:
+    """The name of the error that decoding gives."""
+    try:
+        msgspec.msgpack.decode(data, type=Commit)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return type(error).__name__
+    return None
+
+
+def wounded_commit(dice: random.Random, number: int) -> bytes:
     """A commit with one to three wounds, or one whose bytes are damaged; its id is new, mostly."""
     tree = copied(dice.choice(SOUND))
     for _ in range(dice.choice((1, 1, 1, 2, 3))):
@@ -149,10 +168,9 @@ def folders(tmp_path: Path) -> Iterator[Callable[[ExitStack], Room]]:
 
 def sent(room: Room, data: bytes) -> str:
     """What came of it. Whoever is refused has changed nothing."""
-    try:
-        commit = msgspec.msgpack.decode(data, type=Commit)
-    except msgspec.DecodeError as error:
-        return type(error).__name__
+    if refused := refused_by_decoder(data):
+        return refused
+    commit = msgspec.msgpack.decode(data, type=Commit)
     before = everything(room)
     try:
         result = room.commit(commit)
