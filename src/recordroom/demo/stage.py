@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +17,11 @@ __all__ = ["Stage", "peak_memory"]
 
 
 def peak_memory() -> int:
-    """The most memory that this process has held so far, in bytes."""
+    """The most memory that this process has held so far, in bytes; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+import recordroom as rr
 from recordroom.client.rows import ImportReport, TextOptions, import_rows
 from recordroom.client.session import Session
 from recordroom.errors import ImportFailed, InvalidReference, InvalidValue, UnknownAttribute, UnknownType
@@ -230,6 +231,23 @@ def test_columns_that_do_not_fit_are_refused_before_the_first_row(session: Sessi
     with pytest.raises(UnknownAttribute):
         import_rows(session, "Airline", file('{"code": "AA"}\n{"cod": "B6"}\n', "rows.jsonl"))
     assert session.query("Airline").count() == 0
+
+
+@pytest.mark.usefixtures("airlines")
+def test_a_file_whose_rows_are_all_refused_changes_nothing(session: Session, file: Write) -> None:
+    before = session.query("select max(revision) as last from Airline").one()["last"]
+    report = import_rows(session, "Airline", file("code\nAA\nB6\n"), on_error="skip")
+
+    assert (report.created, report.rejected, report.commits) == (0, 2, 0)
+    assert session.query("select max(revision) as last from Airline").one()["last"] == before
+
+
+def test_a_type_that_another_session_made_is_known(session: Session, places: Callable[[str], str], file: Write) -> None:
+    session.schema  # noqa: B018 - learnt before the other session changes it
+    with rr.connect(places("rows")) as another:
+        another.apply_schema('[Fresh.attributes]\nname = "text"\n')
+
+    assert import_rows(session, "Fresh", file("name\na\n")).created == 1
 
 
 def test_a_wrong_wish_is_refused(session: Session, file: Write) -> None:

@@ -17,7 +17,7 @@ import msgspec
 
 from ...errors import Error, ImportFailed, InvalidValue
 from ...model.ids import new_id
-from ...model.operations import Commit, CommitResult, Operation, Update
+from ...model.operations import Commit, CommitResult, Create, Update
 from ...model.schema import Attribute
 from ..pause import paused_collector
 from .cells import Converter, cell_text
@@ -91,9 +91,11 @@ def import_rows(  # noqa: PLR0913 - each is one thing that the user may say
     `report` says what was done); with `atomic=True` the whole file is one commit, held in memory, and nothing is
     kept. `on_error="skip"` leaves wrong rows out, and writes them to `rejects` with line, column and what was expected.
 
-    `progress` is called with the rows done and the rows in all (None where the file does not say).
+    Commits go to the room at once, beside what the session has not committed; entities that it holds are as they were
+    read until `refresh`. `progress` is called with the rows done and the rows in all (None where the file does not say).
     Raises ImportFailed for a file that cannot be read, UnknownAttribute for a column that is no attribute.
     """
+    session._facts(type)  # a type that is not known may be new in the room
     _one_of("on_error", on_error, ("stop", "skip"))
     _one_of("unresolved", unresolved, ("error", "null"))
     opened = Source(source)
@@ -299,17 +301,19 @@ class _Import:
         report.updated += len(changes.updated) - len(refused.intersection(changes.updated))
         report.unchanged += len(changes.unchanged) - len(refused.intersection(changes.unchanged))
 
-    def _send(self, operations: list[Operation]) -> CommitResult:
+    def _send(self, operations: Sequence[Create | Update]) -> CommitResult:
         commit = Commit(
             id=new_id(),
             database=self._session.database,
-            operations=operations,
+            operations=list(operations),
             notes=self._wishes.notes,
             on_error="continue" if self._wishes.skip else "stop",
         )
         result: CommitResult = self._session.transport.commit(commit)
-        self._report.commits += 1
-        self._report.revision = result.revision
+        # Where everything is refused no commit is made.
+        if len(result.refused) < sum(len(each.ids) for each in operations):
+            self._report.commits += 1
+            self._report.revision = result.revision
         return result
 
     def _refused(self, result: CommitResult, plan: Plan, parcel: Parcel) -> set[int]:

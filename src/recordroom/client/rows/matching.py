@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...model.ids import new_ids
-from ...model.operations import Create, Operation, Update
+from ...model.operations import Create, Update
 from .finding import Existing, Key, existing_rows
 from .mapping import Plan
 from .parcel import Parcel
@@ -54,7 +54,7 @@ def _keys(plan: Plan, parcel: Parcel) -> list[Key]:
 class Changes(NamedTuple):
     """The operations that a parcel makes, and the positions of the rows that create, change, and change nothing."""
 
-    operations: list[Operation]
+    operations: list[Create | Update]
     created: list[int]
     updated: list[int]
     unchanged: list[int]
