@@ -13,6 +13,7 @@ from recordroom.errors import (
     NotUnique,
     PastPruned,
     SchemaChangeRefused,
+    UnknownDatabase,
 )
 from recordroom.model.ids import new_id, new_ids, show_id
 from recordroom.model.operations import (
@@ -35,7 +36,7 @@ from recordroom.model.operations import (
     Unlink,
     Update,
 )
-from recordroom.model.schema import EntityType
+from recordroom.model.schema import Attribute, EntityType
 from recordroom.query.request import DatabaseInfo
 from recordroom.store.room import Room
 from tests.store.desk import STUDIO, Desk, a, working
@@ -350,6 +351,97 @@ def test_definitions_with_values_made_since_are_kept(own: Desk) -> None:
 
     assert (of_type.value.where, of_type.value.count, of_type.value.entities) == ("Box", 1, [show_id(box)])
     assert (of_attribute.value.where, of_attribute.value.entities) == ("Item.note", [show_id(item)])
+
+
+@pytest.mark.parametrize(
+    ("attribute", "use"),
+    [
+        (a("near", "links", target="Item"), lambda item: Link("Item", "near", [item], [item])),
+        (a("facts", "mapping"), lambda item: SetKeys("Item", "facts", [item], ["k"], ["v"])),
+        (a("weight", "number", default=1.5), lambda item: Update("Item", [item], {"weight": [2.5]})),
+        (a("price", "decimal", default="1.5"), lambda item: Update("Item", [item], {"price": ["2.5"]})),
+        (a("fine", "boolean", default=False), lambda item: Update("Item", [item], {"fine": [True]})),
+    ],
+    ids=lambda each: each.kind if isinstance(each, Attribute) else "",
+)
+def test_an_attribute_goes_back_until_it_is_used(own: Desk, attribute: Attribute, use: Any) -> None:
+    [item] = own.create("Item", name=["a"])
+    own.commit(DefineAttribute("Item", attribute))
+    defined = own.revision
+    revert(own, defined)
+    assert attribute.name not in own.room.schema("main").attributes("Item")
+
+    own.commit(DefineAttribute("Item", attribute))
+    defined = own.revision
+    own.commit(use(item))
+
+    with pytest.raises(SchemaChangeRefused) as caught:
+        revert(own, defined)
+    assert caught.value.entities == [show_id(item)]
+
+
+def test_a_default_that_nobody_changed_is_no_value_to_lose(own: Desk) -> None:
+    [item] = own.create("Item", name=["a"])
+    own.commit(
+        DefineAttribute("Item", a("weight", "number", default=1.5)), DefineAttribute("Item", a("n", computed="name"))
+    )
+    defined = own.revision
+    own.commit(Update("Item", [item], {"name": ["b"]}))
+
+    revert(own, defined)
+
+    assert set(own.room.schema("main").attributes("Item")) & {"weight", "n"} == set()
+
+
+def test_what_was_dropped_since_is_left_out(own: Desk) -> None:
+    own.commit(DefineAttribute("Item", a("near", "links", target="Item", notes=True)))
+    one, two = own.create("Item", name=["a", "b"], size=[1, 2])
+    own.commit(Link("Item", "near", [one], [two], ["n"]), SetKeys("Item", "meta", [one], ["k"], ["v"]))
+    own.commit(
+        Update("Item", [one], {"size": [5]}),
+        Unlink("Item", "near", [one], [two]),
+        DropKeys("Item", "meta", [one], ["k"]),
+        SetKeys("Item", "meta", [two], ["k"], ["v"]),
+        Link("Item", "near", [two], [one]),
+        Delete("Item", [two]),
+    )
+    changed = own.revision
+    own.commit(DropAttribute("Item", "size"), DropAttribute("Item", "near"), DropAttribute("Item", "meta"))
+
+    revert(own, changed)
+    assert own.rows("Item", "name") == {one: "a", two: "b"}
+
+    before = own.revision
+    own.commit(DropType("Item"))
+    assert revert(own, changed).revision == revert(own, before).revision == before + 1
+
+
+def test_schema_operations_on_what_was_dropped_since_need_no_reverting(own: Desk) -> None:
+    own.commit(
+        DefineType(EntityType(name="Box", attributes=(a("label"),))),
+        DefineAttribute("Box", a("width", "number")),
+        RenameAttribute("Box", "label", "sticker"),
+        ChangeAttribute("Box", a("sticker", label="Sticker")),
+        ChangeType(EntityType(name="Box", label="Boxes")),
+        RenameType("Box", "Crate"),
+    )
+    changed = own.revision
+    own.commit(DropType("Crate"))
+
+    assert revert(own, changed).revision == changed + 1
+
+
+def test_a_commit_of_a_dropped_database_cannot_be_reverted(own: Desk) -> None:
+    own.room.create_database(DatabaseInfo(key="other"))
+    own.commit(*map(DefineType, SMALL), database="other")
+    done = own.revision
+    own.room.drop_database("other")
+
+    with pytest.raises(UnknownDatabase):
+        revert(own, done)
+    own.room.create_database(DatabaseInfo(key="other"))
+    with pytest.raises(NotFound):
+        revert(own, done)
 
 
 def test_what_was_dropped_cannot_come_back(own: Desk) -> None:

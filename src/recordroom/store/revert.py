@@ -335,7 +335,7 @@ def _of_define_type(place: _Place, operation: DefineType) -> Plan[list[Operation
     condition = f"created_revision <> {place.revision}"
     if layout.typed:
         condition += f" AND entity_type = '{today}'"
-    yield from _refuse(place.catalog, name, (layout.table, "id", condition))
+    yield from _refuse(place.catalog, name, (layout.table, "id", condition, ()))
     return [DropType(name=name)]
 
 
@@ -352,23 +352,27 @@ def _of_define_attribute(place: _Place, operation: DefineAttribute) -> Plan[list
     return [DropAttribute(type=name, name=attribute.name)]
 
 
-def _values_since(place: _Place, name: str, attribute: Attribute) -> tuple[str, str, str] | None:
-    """Table, id column and condition of rows that got a value of the attribute after the reverted commit."""
+def _values_since(place: _Place, name: str, attribute: Attribute) -> tuple[str, str, str, tuple[Any, ...]] | None:
+    """Table, id column, condition and its parameters of rows that got a value of the attribute after the reverted commit."""
     if attribute.kind in ("links", "mapping"):
         relation = relation_of(place.catalog, name, attribute.name)
-        return relation.table, relation.columns[0], f"revision > {place.revision}"
+        return relation.table, relation.columns[0], f"revision > {place.revision}", ()
     if not attribute.stored:
         return None
     layout = layout_of(place.catalog, name)
     column = quoted(layout.columns[attribute.name])
-    return layout.table, "id", f"{column} IS NOT NULL AND revision > {place.revision}"
+    condition = f"{column} IS NOT NULL AND revision > {place.revision}"
+    if attribute.default is not None and layout.storage[layout.columns[attribute.name]] is not Storage.DECIMAL:
+        # Entities that were there got the default, and may have been changed otherwise since.
+        return layout.table, "id", f"{condition} AND {column} <> ?", (attribute.default,)
+    return layout.table, "id", condition, ()
 
 
-def _refuse(catalog: Catalog, where: str, rows: tuple[str, str, str]) -> Plan[None]:
+def _refuse(catalog: Catalog, where: str, rows: tuple[str, str, str, tuple[Any, ...]]) -> Plan[None]:
     """SchemaChangeRefused where going back would lose what was made since."""
-    table, column, condition = rows
+    table, column, condition, parameters = rows
     sql = f"SELECT {column}, count(*) OVER () FROM {quoted(table)} WHERE {condition} ORDER BY {column} LIMIT 5"
-    found = yield Fetch(marked(catalog.dialect, sql), (), (Storage.BYTES, Storage.INTEGER))
+    found = yield Fetch(marked(catalog.dialect, sql), parameters, (Storage.BYTES, Storage.INTEGER))
     if found:
         ids = [show_id(row[0]) for row in found]
         reason = "they got values after the commit that is to be reverted, and would lose them"
