@@ -67,7 +67,11 @@ class Error(Exception):
     def describe(cls, facts: dict[str, Any]) -> str:
         """The default message: the first line of the docstring with the facts filled in."""
         template = (cls.__doc__ or "").partition("\n")[0]
-        text = template.format_map(_Facts(facts))
+        try:
+            text = template.format_map(_Facts(facts))
+        except RecursionError:
+            # A value that is nested too deep to be shown.
+            text = template.replace("!r", "").format_map(_Facts({name: _outline(facts[name]) for name in facts}))
         return text + _suggestion(facts.get("suggestions", ()))
 
     def __getattr__(self, name: str) -> Any:
@@ -78,6 +82,18 @@ class Error(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.message, self.facts)
+
+
+def _outline(value: Any) -> str:
+    return value if isinstance(value, str) else f"a {type(value).__name__}"
+
+
+def shown(value: Any) -> str:
+    """A value in a message: its repr, or what it is where it is nested too deep to be shown."""
+    try:
+        return repr(value)
+    except RecursionError:
+        return _outline(value)
 
 
 def _rebuild(cls: type[Error], message: str, facts: dict[str, Any]) -> Error:

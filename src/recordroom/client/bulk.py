@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from ..errors import Error, InvalidValue, NotUnique
+from ..errors import Error, InvalidValue, NotUnique, shown
 from ..model.ids import as_id, new_ids, show_id
 from ..model.kinds import KINDS, WrongValue
 from ..model.schema import Attribute
@@ -149,6 +149,6 @@ def _is_raw_already(attribute: Attribute, values: Sequence[Any]) -> bool:
 
 def _wrong(facts: TypeFacts, name: str, row: int, value: Any, expected: str) -> InvalidValue:
     return InvalidValue(
-        f"{facts.name}.{name}, row {row}: expected {expected}, got {value!r}",
+        f"{facts.name}.{name}, row {row}: expected {expected}, got {shown(value)}",
         type=facts.name, attribute=name, row=row, value=value, expected=expected,
     )  # fmt: skip

@@ -74,6 +74,7 @@ def ensure(session: Session, type_name: str, data: Mapping[str, Any], keys: tupl
     names = tuple(name for name in data if name not in facts.many) if keys is None else keys
     for name in names:
         if name not in data:
+            session._attribute_of(facts, name)
             raise InvalidValue(
                 type=facts.name, attribute=name, value=None, expected="a value, as it is one of the keys"
             )

@@ -62,7 +62,8 @@ class WrongValue(ValueError):
     """A value is not of its kind; the text says what was expected."""
 
 
-def _text_is_clean(value: str) -> bool:
+def text_is_clean(value: str) -> bool:
+    """Whether a text has neither NUL nor lone surrogates."""
     if "\0" in value:
         return False
     if value.isascii():
@@ -80,7 +81,7 @@ def canonical_json(value: Any) -> str:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise WrongValue(f"a JSON value ({error})") from None
-    if not _text_is_clean(text):
+    if not text_is_clean(text):
         raise WrongValue("a JSON value whose texts have no lone surrogates")
     return text
 
@@ -169,7 +170,7 @@ class Text(Kind):
     def check(self, value: Any, attribute: Attribute) -> Any:
         if not isinstance(value, str):
             raise WrongValue(self.expected(attribute))
-        if not _text_is_clean(value):
+        if not text_is_clean(value):
             raise WrongValue("text without NUL and without lone surrogates")
         if attribute.max_length is not None and len(value) > attribute.max_length:
             raise WrongValue(f"text of at most {attribute.max_length} characters (this has {len(value)})")
@@ -182,7 +183,7 @@ class Text(Kind):
         if not types <= {str, _NONE} or attribute.pattern is not None:
             return False
         whole = "".join(filter(None, raws) if _NONE in types else raws)
-        if not _text_is_clean(whole):
+        if not text_is_clean(whole):
             return False
         limit = attribute.max_length
         return limit is None or all(len(raw) <= limit for raw in raws if raw is not None)

@@ -484,7 +484,10 @@ def _literal(given: Any) -> syntax.Value:
         case dt.datetime():
             if given.tzinfo is None:
                 raise InvalidQuery(reason=f"{given!r} has no time zone; a moment needs one")
-            return syntax.Literal(given.astimezone(dt.UTC).isoformat())
+            try:
+                return syntax.Literal(given.astimezone(dt.UTC).isoformat())
+            except OverflowError:
+                raise InvalidQuery(reason=f"{given!r} is not from year 1 to 9999 in UTC") from None
         case dt.date():
             return syntax.Literal(given.isoformat())
         case Decimal():

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _LONGEST_PATTERN = 10_000
+_MOST_DIGITS = 20  # more than an integer of 64 bits has
 _TEXT = ValueType("text")
 
 Read = Callable[[Any], Any]
@@ -135,8 +136,13 @@ def _integer_bound(operator: str, given: Any) -> int:
             number = Decimal(given.strip())
         except InvalidOperation:
             number = None
-    if isinstance(number, bool) or not isinstance(number, int | float | Decimal) or not math.isfinite(number):
+    if isinstance(number, bool) or not isinstance(number, int | float | Decimal):
         raise WrongValue("a number")
+    # An integer is finite, also one that no float can hold.
+    if not isinstance(number, int) and not math.isfinite(number):
+        raise WrongValue("a number")
+    if isinstance(number, Decimal) and number.adjusted() > _MOST_DIGITS:
+        raise WrongValue("an integer of 64 bits")
     bound = math.ceil(number) if operator in ("<", ">=") else math.floor(number)
     if not MIN_INTEGER <= bound <= MAX_INTEGER:
         raise WrongValue("an integer of 64 bits")

@@ -14,7 +14,7 @@ import msgspec
 
 from ..errors import InvalidValue, NotUnique
 from ..model.ids import show_id
-from ..model.kinds import KINDS, wrong_at
+from ..model.kinds import KINDS, WrongValue, canonical_json, wrong_at
 from ..model.operations import Commit, Create, Delete, DropKeys, Link, Operation, Publish, SetKeys, Unlink, Update
 from ..model.schema import SYSTEM, Attribute, Schema
 from .faults import Fault, Faults, shown
@@ -176,6 +176,10 @@ def _check_publish(schema: Schema, event: Publish, faults: Faults) -> None:
     _check_text("Publish", "target", [event.target])
     if not event.topic:
         raise InvalidValue(type="Publish", attribute="topic", value="", expected="a topic")
+    try:
+        canonical_json(event.data)
+    except WrongValue as error:
+        raise InvalidValue(type="Publish", attribute="data", value=event.data, expected=str(error)) from None
 
 
 @lru_cache(maxsize=1000)

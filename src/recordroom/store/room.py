@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import InvalidSchema, RoomReadOnly, SessionClosed
+from ..errors import InvalidSchema, InvalidValue, RoomReadOnly, SessionClosed
+from ..model.kinds import text_is_clean
 from ..model.operations import Commit, CommitResult, Operation
 from ..model.schema import Schema
 from ..query.request import (
@@ -75,6 +76,13 @@ class Room:
         Made where there is none, unless `create` is false (RoomNotFound then). For writing, an embedded room is
         one process's at a time: RoomLocked after `wait` seconds. `settings` change the room's settings.
         """
+        if not actor or not text_is_clean(actor):
+            raise InvalidValue(
+                type="Session",
+                attribute="actor",
+                value=actor,
+                expected="a name without NUL and without lone surrogates",
+            )
         opened, give_back = open_shared(
             Opening(where=str(where), mode=mode, create=create, wait=wait, settings=settings)
         )

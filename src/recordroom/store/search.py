@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 
 from ..errors import InvalidQuery, QueryTooComplex
 from ..model.evolve import Renames, renames
-from ..model.kinds import KINDS, Storage
+from ..model.kinds import KINDS, MAX_INTEGER, Storage, text_is_clean
 from ..model.operations import ChangeAttribute, Create, DefineAttribute, Delete, DropType, Operation, Update
 from ..model.schema import Attribute
 from ..model.words import Term, distinct, terms
@@ -241,6 +241,8 @@ def match_expression(dialect: str, text: str) -> str:
 
 
 def _wanted(text: str) -> list[Term]:
+    if not text_is_clean(text):
+        raise InvalidQuery(reason=f"expected text without NUL and without lone surrogates, got {text!r}")
     found = terms(text)
     if not found:
         raise InvalidQuery(reason="the text to search for has no word in it")
@@ -278,6 +280,9 @@ def search_plan(catalog: Catalog, request: SearchRequest) -> Plan[list[Hit]]:
 
     The fewer other words a text has, the higher it ranks.
     """
+    for count in (request.limit, request.offset):
+        if not 0 <= count <= MAX_INTEGER:
+            raise InvalidQuery(reason=f"expected a limit and an offset from 0 and below 2**63, got {count}")
     wanted = _wanted(request.text)
     names = _types_of(catalog, request.types)
     tables = sorted({catalog.tables.entity_name(name) for name in names})
