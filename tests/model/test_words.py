@@ -24,6 +24,7 @@ from recordroom.model.words import Term, distinct, holds, spans, terms
         ("مرحبا שלום", ["مرحبا", "שלום"]),
         ("a\tb\nc\u00a0d", ["a", "b", "c", "d"]),
         ("l" * 100, ["l" * 64]),
+        ("ﬃ" * 40, [("ffi" * 40)[:64]]),
     ],
 )
 def test_text_is_cut_into_words(text: str, found: list[str]) -> None:

@@ -65,11 +65,12 @@ def _folded(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of `text` in order, repeated as often as they occur."""
-    found = _folded(text).translate(_CUTTER).split()
+    folded = _folded(text)
+    found = folded.translate(_CUTTER).split()
     if not text.isascii():
         # A mark without a letter before it belongs to nothing.
         found = [word for piece in found if (word := piece if piece[0].isalnum() else piece.lstrip(_marks(piece)))]
-    if found and len(max(found, key=len)) > LONGEST_WORD:
+    if len(folded) > LONGEST_WORD and len(max(found, key=len, default="")) > LONGEST_WORD:
         return [word[:LONGEST_WORD] for word in found]
     return found
 
