@@ -381,3 +381,14 @@ def test_a_clash_with_what_is_left_alone_is_refused():
         diff(old, document(entity_type("Task", text("name"))))
 
     assert "Task.name" in str(caught.value)
+
+
+def test_a_file_with_attributes_only_leaves_the_settings_of_the_type_alone() -> None:
+    whole = load_text('[Task]\nlabel = "Job"\nunique = [["name"]]\n[Task.attributes]\nname = "text"\n').schema
+    partial = load_text('[Task.attributes]\nbid = "number"\n')
+
+    kept = diff(whole, partial)
+    dropped = diff(whole, partial, allow_drop=True)
+
+    assert list(kept.lines) == ["+ Task.bid number"]
+    assert len(dropped.operations) > 1

@@ -127,7 +127,8 @@ def _target(old: Schema, document: SchemaDocument, allow_drop: bool) -> tuple[Sc
         described = {each.name for each in wanted[name].attributes}
         kept = () if allow_drop else tuple(each for each in entity_type.attributes if each.name not in described)
         left_alone += [f"{name}.{each.name}" for each in kept]
-        types.append(replace(wanted[name], attributes=(*wanted[name].attributes, *kept)))
+        settings = entity_type if name in document.partial and not allow_drop else wanted[name]
+        types.append(replace(settings, name=name, attributes=(*wanted[name].attributes, *kept)))
     types += [entity_type for name, entity_type in wanted.items() if name not in old]
     return Schema(types, old.revision), left_alone
 

@@ -33,7 +33,8 @@ _ATTRIBUTE_KEYS = tuple(
 class SchemaDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What a file says: types, and what they and their attributes were called before.
 
-    `source` is the name of the file, `lines` the lines of types, (type, ""), and attributes in it.
+    `source` is the name of the file, `lines` the lines of types, (type, ""), and attributes in it. `partial` names
+    the types of which it has attributes only: their settings in a room stay as they are.
     """
 
     types: tuple[EntityType, ...] = ()
@@ -41,6 +42,7 @@ class SchemaDocument(msgspec.Struct, frozen=True, kw_only=True):
     renamed_attributes: dict[tuple[str, str], str] = {}  # (type, new name) → old name
     source: str = "schema"
     lines: dict[tuple[str, str], int] = {}
+    partial: frozenset[str] = frozenset()
 
     @property
     def schema(self) -> Schema:
@@ -69,6 +71,7 @@ def load_text(text: str, where: str = "schema") -> SchemaDocument:
             document,
             types=tuple(_read_type(name, table) for name, table in data.items()),
             renamed_types=_renamed(data, ""),
+            partial=frozenset(name for name, table in data.items() if table and table.keys() <= {"attributes", "was"}),
             renamed_attributes={
                 (name, new): old
                 for name, table in data.items()
