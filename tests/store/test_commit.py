@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from recordroom.model.ids import new_id, new_ids
+from recordroom.errors import NotFound
+from recordroom.model.ids import new_id, new_ids, show_id
 from recordroom.model.operations import Commit, Create, Delete, Publish, Update
 from tests.store.desk import Desk
 
@@ -216,3 +217,8 @@ def test_headers_are_found_by_revision_and_by_id(desk: Desk) -> None:
 
     assert by_revision == desk.room.header(commit_id)
     assert (by_revision.notes, by_revision.database, by_revision.actor) == ("n", "main", "owner")
+    unknown = new_id()
+    for ask, shown in ((unknown, show_id(unknown)), (b"x", "78"), (10**6, 10**6)):
+        with pytest.raises(NotFound) as caught:
+            desk.room.header(ask)
+        assert caught.value.entity == shown

@@ -217,7 +217,11 @@ def _without_last(operations: bytes) -> bytes:
     return dump_operations(load_operations(operations)[:-1])
 
 
-@pytest.mark.parametrize("change", [_cut, _without_last])
+def _not_utf8(operations: bytes) -> bytes:
+    return operations.replace(b"Task", b"\xff\xff\xff\xff")
+
+
+@pytest.mark.parametrize("change", [_cut, _without_last, _not_utf8])
 def test_a_journal_that_was_tampered_with_is_found(broken: Desk, change: Callable[[bytes], bytes]) -> None:
     revision = broken.revision - 2
     [(operations,)] = broken.sql("SELECT operations FROM rr_journal WHERE revision = ?", revision)

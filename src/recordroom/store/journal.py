@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from ..errors import NotFound, PastPruned
+from ..model.ids import show_id
 from ..model.kinds import Storage
 from ..model.operations import SCHEMA_OPERATIONS, Operation, Publish
 from ..query.request import Header, JournalEntry
@@ -108,9 +109,13 @@ def header_plan(revision_or_id: int | bytes) -> Plan[Header]:
     storage = Storage.BYTES if key == "id" else Storage.INTEGER
     rows = yield FetchKeys("rr_commit", key, [revision_or_id], _HEADER, (storage, *_HEADER_STORAGE))
     if not rows:
-        shown = revision_or_id.hex() if isinstance(revision_or_id, bytes) else revision_or_id
+        shown = _shown(revision_or_id) if isinstance(revision_or_id, bytes) else revision_or_id
         raise NotFound(f"There is no commit {shown}.", type="commit", entity=shown)
     return _header(max(rows))
+
+
+def _shown(commit_id: bytes) -> str:
+    return show_id(commit_id) if len(commit_id) == 16 else commit_id.hex()
 
 
 def headers(revisions: Sequence[int]) -> Plan[dict[int, Header]]:

@@ -29,6 +29,8 @@ __all__ = ["Problem", "Report", "check_plan"]
 
 _PAGE = 5_000
 _EXAMPLES = 20
+# A text that is no UTF-8 is not an error of msgspec's own.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -167,7 +169,7 @@ def _check_operations(revision: int, data: bytes | None, report: Report) -> None
         return
     try:
         load_operations(data)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         _add(report, f"the operations of commit {revision} cannot be read: {error}", "journal")
 
 
@@ -175,7 +177,7 @@ def _check_ledger(catalog: Catalog, pruned: int, head: int, report: Report) -> P
     """Replaying the journal gives the rows that there are, and the rows that were replaced."""
     try:
         wrong = yield from compare(catalog, pruned, head)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return  # Reported already.
     for account, ids in wrong.items():
         _add(report, "not what the journal says", f"{account.table}.{account.column}", ids)
