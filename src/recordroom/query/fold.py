@@ -1,8 +1,8 @@
 """Upper and lower case, character by character, the same everywhere.
 
 One fixed table (Unicode 14, simple mappings) serves `lower`, `upper` and `like` in memory, in SQLite and in
-PostgreSQL, whatever their versions and locales. A character always maps to one character, so "ß" has no
-upper case here, and letters beyond ASCII never map into ASCII. `LOWER_OF` and `UPPER_OF` are tables for
+PostgreSQL, whatever their versions and locales. A character always maps to one character, so "ß" and "ẞ" have
+no other case here, and letters beyond ASCII never map into ASCII. `LOWER_OF` and `UPPER_OF` are tables for
 `str.translate`; `UPPERS` and `LOWERS` are the characters beyond ASCII that map to each other, in one order.
 """
 
@@ -33,7 +33,7 @@ _RUNS = (
     (1017, 1017, 1, -7), (1018, 1018, 1, 1), (1021, 1023, 1, -130), (1024, 1039, 1, 80), (1040, 1071, 1, 32),
     (1120, 1152, 2, 1), (1162, 1214, 2, 1), (1216, 1216, 1, 15), (1217, 1229, 2, 1), (1232, 1326, 2, 1),
     (1329, 1366, 1, 48), (4256, 4293, 1, 7264), (4295, 4295, 1, 7264), (4301, 4301, 1, 7264), (5024, 5103, 1, 38864),
-    (5104, 5109, 1, 8), (7312, 7354, 1, -3008), (7357, 7359, 1, -3008), (7680, 7828, 2, 1), (7838, 7838, 1, -7615),
+    (5104, 5109, 1, 8), (7312, 7354, 1, -3008), (7357, 7359, 1, -3008), (7680, 7828, 2, 1),
     (7840, 7934, 2, 1), (7944, 7951, 1, -8), (7960, 7965, 1, -8), (7976, 7983, 1, -8), (7992, 7999, 1, -8),
     (8008, 8013, 1, -8), (8025, 8031, 2, -8), (8040, 8047, 1, -8), (8072, 8079, 1, -8), (8088, 8095, 1, -8),
     (8104, 8111, 1, -8), (8120, 8121, 1, -8), (8122, 8123, 1, -74), (8124, 8124, 1, -9), (8136, 8139, 1, -86),

@@ -24,6 +24,7 @@ from .syntax import (
     Or,
     OrderKey,
     Parameter,
+    Path,
     Query,
     Selected,
 )
@@ -51,6 +52,9 @@ def check_size(node: Any) -> None:
         count += len(level)
         if depth > MAX_DEPTH:
             raise too_complex()
+        # A path recurses as deep as it is long.
+        if any(type(each) is Path and len(each.names) > MAX_DEPTH for each in level):
+            raise too_complex()
         if count > MAX_NODES:
             raise QueryTooComplex(f"The query has more than {MAX_NODES} parts.", limit=MAX_NODES)
         level = [child for each in level for child in _children(each)]
@@ -72,6 +76,7 @@ def _children(node: Any) -> Iterator[Any]:
         yield node.value
         yield node.query
     elif kind is AnyMember or kind is Has:
+        yield node.path
         if node.condition is not None:
             yield node.condition
     elif kind is Between:

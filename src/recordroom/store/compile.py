@@ -40,6 +40,7 @@ from ..query.shape import Shape, shape_of
 from .catalog import Catalog
 from .compile_conditions import ConditionBuilder
 from .compile_rows import Inputs, Level, Source
+from .compile_text import finished
 from .compile_values import Element, cast_type
 from .decimals import encode
 from .lists import list_parameter
@@ -198,17 +199,8 @@ def _made(catalog: Catalog, request: QueryRequest, shape: Shape, make: _Make) ->
 
 
 def _compiled(builder: StatementBuilder, select: sa.Select[Any], layout: Layout) -> _Statement:
-    compiled = select.compile(dialect=builder.catalog.sql)
-    names = getattr(compiled, "positiontup", None) or ()
-    # SQLAlchemy has parameters of its own too, such as an offset of 0.
-    binders = tuple(builder.binders.get(name) or _always(compiled.params[name]) for name in names)
-    # A per cent sign is written twice for PostgreSQL, but stands for itself in a statement without parameters.
-    sql = str(compiled) if names or builder.sqlite else str(compiled).replace("%%", "%")
-    return _Statement(sql, binders, layout)
-
-
-def _always(value: Any) -> Callable[[Inputs], Any]:
-    return lambda _inputs: value
+    sql, names = finished(builder.written(select), builder.catalog.dialect)
+    return _Statement(sql, tuple(builder.binders[name] for name in names), layout)
 
 
 def _known(catalog: Catalog) -> dict[Hashable, _Statement]:
@@ -319,7 +311,8 @@ class StatementBuilder(ConditionBuilder):
         select = level.select(*keys, *(found or [sa.literal_column("1").label("a")]))
         # By place: the same expression with parameters is not the same to PostgreSQL.
         select = select.group_by(*(sa.literal_column(str(place + 1)) for place in range(len(keys))))
-        groups = Source(select.subquery(self.name("g")))
+        name = self.name("g")
+        groups = Source(select.subquery(name), name)
         self.keys = [groups[f"k{place}"] for place in range(len(keys))]
         self.aggregates = {id(each): groups[f"a{place}"] for place, each in enumerate(aggregates)}
         return Level(groups)

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.sql.elements import Grouping
 
 from ..model.kinds import Storage
 from ..query.resolved import (
@@ -34,7 +35,8 @@ from ..query.resolved import (
     TextTest,
     Through,
 )
-from .compile_values import ValueBuilder, cast_type
+from .compile_rows import Level, Source
+from .compile_values import DEEP, ValueBuilder, cast_type
 from .search import match_expression, matches_subquery
 
 __all__ = ["ConditionBuilder", "after_prefix"]
@@ -62,7 +64,7 @@ def _opposite(test: Test) -> Test:
 
 def _joined(join: Callable[..., Test], tests: Sequence[Test]) -> Test:
     while len(tests) > _WIDEST:
-        tests = [join(*tests[at : at + _WIDEST]).self_group() for at in range(0, len(tests), _WIDEST)]
+        tests = [Grouping(join(*tests[at : at + _WIDEST])) for at in range(0, len(tests), _WIDEST)]
     return join(*tests)
 
 
@@ -71,7 +73,10 @@ class ConditionBuilder(ValueBuilder):
 
     def test(self, condition: Condition, holds: bool = True) -> Test:
         """SQL that is true exactly where the condition holds, or exactly where it does not."""
-        return _TESTS[type(condition)](self, condition, holds)
+        self._depth += 1
+        test = _TESTS[type(condition)](self, condition, holds)
+        self._depth -= 1
+        return self.piece(test) if self._depth % DEEP == DEEP - 1 else test
 
     def _constant(self, node: Constant, holds: bool) -> Test:
         return sa.true() if node.holds is holds else sa.false()
@@ -161,14 +166,14 @@ class ConditionBuilder(ValueBuilder):
 
     def _any_item(self, node: AnyItem, holds: bool) -> Test:
         array = self._get(node.value)
-        if self.sqlite:
-            items = sa.func.json_each(array).table_valued("value", name=self.name("j"))
-        else:
-            function = sa.func.jsonb_array_elements_text(sa.cast(array, JSONB))
-            items = function.table_valued("value", name=self.name("j"))
-        self.items[node.item.number] = self.item(node.item, items.c.value)
-        inner = sa.select(_ONE).select_from(items).where(self.test(node.condition)).correlate_except(items)
-        found = sa.exists(inner)
+        each, of = (
+            (sa.func.json_each, array) if self.sqlite else (sa.func.jsonb_array_elements_text, sa.cast(array, JSONB))
+        )
+        function = each(of)
+        name = self.name("j")
+        items = Source(function.table_valued("value", name=name), name)
+        self.items[node.item.number] = self.item(node.item, items["value"])
+        found = sa.exists(Level(items).select(_ONE).where(self.test(node.condition)))
         return found if holds else ~found
 
     def _exists(self, node: Exists, holds: bool) -> Test:

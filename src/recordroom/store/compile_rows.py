@@ -16,8 +16,10 @@ from ..model.kinds import Storage
 from ..model.schema import Attribute
 from ..query.resolved import Bound, Commit, Entry, LinkRow, Members, Root, Row, Through, UnderKey, ValueType
 from .catalog import Catalog
+from .compile_text import marked_text
 from .decimals import encode
 from .lists import list_parameter
+from .sqltext import quoted
 from .tables import LINK_COLUMNS, MAPPING_COLUMNS, column_type, past
 
 __all__ = ["Binder", "Inputs", "Level", "RowBuilder", "Source"]
@@ -37,28 +39,22 @@ class Inputs(NamedTuple):
 Binder = Callable[[Inputs], Any]
 
 
-class _Unsaid(sa.types.UserDefinedType[Any]):
-    """The type of PostgreSQL's parameters, which are cast where they stand: SQLAlchemy shall not cast them too."""
-
-    cache_ok = True
-
-
-_UNSAID = _Unsaid()
 _MOST_JOINS = 60  # SQLite joins at most 64 tables
 
 
-class Source:
-    """A table under a name of its own. Its columns are made as they are asked for: tables may have hundreds."""
+def _always(value: Any) -> Binder:
+    return lambda _inputs: value
 
-    def __init__(self, clause: sa.FromClause) -> None:
+
+class Source:
+    """A table under a name of its own. Its columns are plain text, so a piece of SQL may be written out anywhere."""
+
+    def __init__(self, clause: sa.FromClause, name: str) -> None:
         self.clause = clause
-        self._columns: dict[str, sa.ColumnElement[Any]] = {}
+        self._name = quoted(name)
 
     def __getitem__(self, name: str) -> sa.ColumnElement[Any]:
-        column = self._columns.get(name)
-        if column is None:
-            column = self._columns[name] = sa.ColumnClause(name, _selectable=self.clause)
-        return column
+        return sa.literal_column(f"{self._name}.{quoted(name)}")
 
 
 class Level:
@@ -77,8 +73,8 @@ class Level:
         self._from = self._from.outerjoin(other.clause, on)
 
     def select(self, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
-        """The SELECT, correlated to everything it names but does not read from."""
-        return sa.select(*columns).select_from(self._from).where(*self.conditions).correlate_except(self._from)
+        """The SELECT."""
+        return sa.select(*columns).select_from(self._from).where(*self.conditions)
 
 
 class RowBuilder:
@@ -95,7 +91,7 @@ class RowBuilder:
         self._found: dict[Row, tuple[Source, Level]] = {}
         self._links: dict[int, tuple[Source, str]] = {}
         self._names = 0
-        self._past = sa.bindparam("at", type_=column_type(Storage.INTEGER) if self.sqlite else _UNSAID)
+        self._past = sa.bindparam("at", type_=column_type(Storage.INTEGER))
         if of_past:
             self.binders["at"] = lambda inputs: inputs.at
 
@@ -105,7 +101,7 @@ class RowBuilder:
         """A parameter of the statement, filled by `binder`."""
         name = f"p{len(self.binders)}"
         self.binders[name] = binder
-        return sa.bindparam(name, type_=column_type(storage) if self.sqlite else _UNSAID)
+        return sa.bindparam(name, type_=column_type(storage))
 
     def bound(self, bound: Bound, type: ValueType | None = None) -> sa.BindParameter[Any]:
         """The parameter for one constant."""
@@ -128,10 +124,26 @@ class RowBuilder:
         if slot is None or convert is None:
             # A constant of a computed attribute: part of the schema, not of the question.
             value = bound.value if finish is None else finish(bound.value)
-            return lambda _inputs: value
+            return _always(value)
         if finish is None:
             return lambda inputs: convert(inputs.given[slot])
         return lambda inputs: finish(convert(inputs.given[slot]))
+
+    # --- pieces of text ---
+
+    def written(self, element: sa.ClauseElement) -> str:
+        """The text of a piece of SQL, with a mark for each parameter."""
+        text, given = marked_text(element, self.catalog.dialect)
+        for name, value in given.items():
+            if name not in self.binders:
+                # SQLAlchemy's own, such as an offset of 0: its names begin anew in each piece.
+                own = self.parameter(_always(value), Storage.TEXT)
+                text = text.replace(f"\0{name}\0", f"\0{own.key}\0")
+        return text
+
+    def piece(self, element: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """The same, written out already, so that what it becomes part of is not deep."""
+        return sa.literal_column(f"({self.written(element)})")
 
     # --- tables ---
 
@@ -141,15 +153,15 @@ class RowBuilder:
         return f"{letter}{self._names}"
 
     def _table(self, table: str, columns: Iterable[str], letter: str) -> Source:
+        name = self.name(letter)
         if not self.of_past:
-            return Source(sa.table(table).alias(self.name(letter)))
-        now, then = Source(sa.table(table)), Source(sa.table(past(table)))
-        names = list(columns)
-        unchanged = sa.select(*map(now.__getitem__, names)).where(now["revision"] <= self._past)
-        replaced = sa.select(*map(then.__getitem__, names)).where(
-            then["revision"] <= self._past, then["until"] > self._past
-        )
-        return Source(sa.union_all(unchanged, replaced).subquery(self.name(letter)))
+            return Source(sa.table(table).alias(name), name)
+        names: list[sa.ColumnElement[Any]] = [sa.literal_column(quoted(column)) for column in columns]
+        revision, until = (sa.literal_column(each, column_type(Storage.INTEGER)) for each in ("revision", "until"))
+        unchanged = sa.select(*names).select_from(sa.table(table)).where(revision <= self._past)
+        replaced = sa.select(*names).select_from(sa.table(past(table)))
+        replaced = replaced.where(revision <= self._past, until > self._past)
+        return Source(sa.union_all(unchanged, replaced).subquery(name), name)
 
     def entities(self, type_name: str) -> Source:
         """The table of the hierarchy of `type_name`, under a name of its own."""
@@ -202,7 +214,8 @@ class RowBuilder:
                 level.left_join(target, target["id"] == reference)
                 return target, level
             case Commit():
-                commit = Source(sa.table("rr_commit").alias(self.name("c")))
+                name = self.name("c")
+                commit = Source(sa.table("rr_commit").alias(name), name)
                 revision, level = self.column(row.row, row.revision), self.level(row.row)
                 level.left_join(commit, commit["revision"] == revision)
                 return commit, level

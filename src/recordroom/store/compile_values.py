@@ -37,7 +37,7 @@ from .catalog import Catalog
 from .compile_rows import RowBuilder
 from .tables import column_type
 
-__all__ = ["ValueBuilder", "cast_type", "literal_text"]
+__all__ = ["DEEP", "ValueBuilder", "cast_type", "literal_text"]
 
 Element = sa.ColumnElement[Any]
 # column_type names a collation, which a cast cannot.
@@ -51,6 +51,7 @@ def cast_type(storage: Storage) -> sa.types.TypeEngine[Any]:
 
 _TEXT, _INTEGER, _REAL = (cast_type(each) for each in (Storage.TEXT, Storage.INTEGER, Storage.REAL))
 _DAY = sa.literal_column(str(MICROSECONDS_OF_A_DAY), _INTEGER)
+DEEP = 8  # levels of an expression that SQLAlchemy writes out at a time
 _SIGNS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 _ABOVE, _BELOW = sa.literal_column("9e999", _REAL), sa.literal_column("-9e999", _REAL)
 _LOW32, _BITS32 = sa.literal_column("4294967295", _INTEGER), sa.literal_column("32", _INTEGER)
@@ -74,6 +75,7 @@ class ValueBuilder(RowBuilder):
         self.aggregates: dict[int, Element] = {}
         self.items: dict[int, Element] = {}
         self._made: dict[int, Element] = {}
+        self._depth = 0
 
     def value(self, value: Value) -> Element:
         """The expression of a value; decimals on SQLite in their sortable form.
@@ -82,7 +84,12 @@ class ValueBuilder(RowBuilder):
         """
         made = self._made.get(id(value))
         if made is None:
-            made = self._made[id(value)] = _VALUES[type(value)](self, value)
+            self._depth += 1
+            made = _VALUES[type(value)](self, value)
+            self._depth -= 1
+            if self._depth % DEEP == DEEP - 1:
+                made = self.piece(made)
+            self._made[id(value)] = made
         return made
 
     def _get(self, get: Get) -> Element:
