@@ -1,16 +1,18 @@
-"""What one entity and one commit cost while a room grows from a thousand entities to a million."""
+"""What one entity and one commit cost in rooms of a thousand entities to a million, measured in turn.
+
+A `Stage` is the cost in one room. The rooms are filled first, each by commits of at most 10,000.
+"""
 
 from __future__ import annotations
 
 import random
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
 from .data import columns, mappings
-from .harness import Contestant, Work, say, timed
+from .harness import Contestant, Timing, Work, interleaved, say
 from .ours import Ours
 from .places import Place
 
@@ -30,70 +32,91 @@ class Stage(NamedTuple):
     change: float  # one value changed and committed, one entity loaded
 
 
+class Filled(NamedTuple):
+    """A room with `size` entities, some of their ids, and what filling it took."""
+
+    where: str
+    size: int
+    seconds: float
+    ids: list[str]
+
+
 def growth(place: Place, sizes: Sequence[int], rounds: int) -> list[Stage]:
-    """The costs at each size; one room grows from the first to the last."""
+    """The costs at each size."""
     ours = Ours(place)
-    found = []
     with ExitStack() as stack:
-        where = ours.fresh(stack)
-        held = 0
-        for size in sizes:
-            say(f"  growth: {place.name}, {size:,} entities")
-            fill = filled_up(ours, where, size - held)
-            stage = measured(ours, where, size, fill, rounds)
-            found.append(stage)
-            held = size + (rounds + 1) * FEW
-    return found
+        rooms = [filled(ours, stack, size) for size in sizes]
+        say(f"growth: {place.name}, measuring")
+        query = in_turn(rooms, lambda room: query_all(ours, room), rounds)
+        get = in_turn(rooms, lambda room: get_some(ours, room), 2 * rounds)
+        change = in_turn(rooms, lambda room: change_one(ours, room), 6 * rounds)
+        create = in_turn(rooms, lambda room: create_few(ours, room), 2 * rounds)
+    return [
+        Stage(
+            room.size,
+            room.seconds / room.size * 1e6,
+            create[room.where].median / FEW * 1e6,
+            query[room.where].median / room.size * 1e6,
+            get[room.where].median / GETS * 1e6,
+            change[room.where].median * 1e3,
+        )
+        for room in rooms
+    ]
 
 
-def filled_up(ours: Ours, where: str, more: int) -> float:
-    """Adds `more` entities; seconds per entity."""
-    block = columns(min(BLOCK, more))
-    length = len(block["name"])
+def filled(ours: Ours, stack: ExitStack, size: int) -> Filled:
+    say(f"growth: {ours.place.name}, a room of {size:,} entities")
+    where = ours.fresh(stack)
+    block = columns(min(BLOCK, size))
     start = time.perf_counter()
-    for begin in range(0, more, length):
-        part = min(length, more - begin)
-        with ExitStack() as stack:
-            session = ours.open(stack, where)
+    for begin in range(0, size, BLOCK):
+        part = min(BLOCK, size - begin)
+        with ExitStack() as opened:
+            session = ours.open(opened, where)
             session.create_many("Record", {name: values[:part] for name, values in block.items()})
             session.commit()
-    return (time.perf_counter() - start) / more
+    seconds = time.perf_counter() - start
+    with ExitStack() as opened:
+        found = ours.open(opened, where).query("select id from Record").all()
+        return Filled(where, size, seconds, [each["id"] for each in random.Random(7).sample(found, GETS)])
 
 
-def measured(ours: Ours, where: str, size: int, fill: float, rounds: int) -> Stage:
-    """The costs in a room that has `size` entities now; creates last, because they add to it."""
-    with ExitStack() as stack:
-        ids = ours.open(stack, where).query("select id from Record").all()
-        chosen = [each["id"] for each in random.Random(7).sample(ids, GETS)]
-        del ids
+def in_turn(
+    rooms: Sequence[Filled], prepare: Callable[[Filled], Callable[[ExitStack], Work]], rounds: int
+) -> dict[str, Timing]:
+    """The timings of one kind of work in each room, by where the room is."""
+    return interleaved([Contestant(room.where, prepare(room)) for room in rooms], count=1, rounds=rounds)
 
-    def query_all(stack: ExitStack) -> Work:
-        session = ours.open(stack, where)
+
+def query_all(ours: Ours, room: Filled) -> Callable[[ExitStack], Work]:
+    def prepare(stack: ExitStack) -> Work:
+        session = ours.open(stack, room.where)
         return lambda: session.query("Record").all()
 
-    def get_some(stack: ExitStack) -> Work:
-        session = ours.open(stack, where)
-        return lambda: [session.get("Record", each) for each in chosen]
+    return prepare
 
-    def change_one(stack: ExitStack) -> Work:
-        session = ours.open(stack, where)
-        entity = session.get("Record", chosen[0])
+
+def get_some(ours: Ours, room: Filled) -> Callable[[ExitStack], Work]:
+    def prepare(stack: ExitStack) -> Work:
+        session = ours.open(stack, room.where)
+        return lambda: [session.get("Record", each) for each in room.ids]
+
+    return prepare
+
+
+def change_one(ours: Ours, room: Filled) -> Callable[[ExitStack], Work]:
+    def prepare(stack: ExitStack) -> Work:
+        session = ours.open(stack, room.where)
+        entity = session.get("Record", room.ids[0])
         entity["priority"] = time.perf_counter_ns()
         return session.commit
 
-    def create_few(stack: ExitStack) -> Work:
-        session, records = ours.open(stack, where), mappings(FEW)
+    return prepare
+
+
+def create_few(ours: Ours, room: Filled) -> Callable[[ExitStack], Work]:
+    def prepare(stack: ExitStack) -> Work:
+        session, records = ours.open(stack, room.where), mappings(FEW)
         return lambda: ours.create(session, records)
 
-    # A million entities are their own average: two rounds are enough, and each takes seconds.
-    query = median(query_all, rounds if size <= 100_000 else 2) / size
-    get = median(get_some, rounds) / GETS
-    change = median(change_one, 4 * rounds)
-    create = median(create_few, rounds) / FEW
-    return Stage(size, fill * 1e6, create * 1e6, query * 1e6, get * 1e6, change * 1e3)
-
-
-def median(prepare: Callable[[ExitStack], Work], rounds: int) -> float:
-    """Seconds, after one round that is not counted."""
-    contestant = Contestant("", prepare)
-    return statistics.median([timed(contestant) for _ in range(rounds + 1)][1:])
+    return prepare
