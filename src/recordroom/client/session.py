@@ -40,6 +40,7 @@ from .work import Work
 if TYPE_CHECKING:
     from ..model.schema_diff import SchemaPlan
     from ..model.schema_file import SchemaDocument
+    from .rows import ExportReport, ImportReport
 
 __all__ = ["Session"]
 
@@ -349,6 +350,28 @@ class Session:
     ) -> list[SearchHit]:
         """Entities whose texts hold every word of `text` (`word*` for beginnings), best first."""
         return search(self, text, types, limit, offset)
+
+    # --- files of rows ---------------------------------------------------------------------------
+
+    def import_rows(self, type: str | type[Entity], source: Any, **options: Any) -> ImportReport:
+        """Create or, with `key`, update entities from a CSV, JSON lines, Parquet or Arrow file; what was done.
+
+        As `recordroom.client.rows.import_rows`, which describes the options: key, mapping, references, on_error …
+        """
+        from .rows import import_rows
+
+        self._check_open()
+        return import_rows(self, type_name(type), source, **options)
+
+    def export_rows(self, question: Any, target: Any, **options: Any) -> ExportReport:
+        """Write the rows of a query or result to a CSV, JSON lines, Parquet or Arrow file, in bounded memory.
+
+        As `recordroom.client.rows.export_rows`, which describes the options: format, options, progress.
+        """
+        from .rows import export_rows
+
+        self._check_open()
+        return export_rows(question if isinstance(question, QueryResult) else self.query(question), target, **options)
 
     # --- JSON ------------------------------------------------------------------------------------
 
