@@ -56,7 +56,7 @@ Cli = Callable[..., Outcome]
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
     """Run a command line; it works in an empty folder, and no room is set in the environment."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("RECORDROOM_ROOM", raising=False)
+    monkeypatch.delenv("RECORDROOM_URL", raising=False)
 
     def run(*arguments: object) -> Outcome:
         capsys.readouterr()

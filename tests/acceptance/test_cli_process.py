@@ -50,7 +50,7 @@ def test_help_teaches_and_imports_nothing_heavy() -> None:
     ):
         assert command in done.stdout
     assert "Exit codes" in done.stdout
-    assert "RECORDROOM_ROOM" in done.stdout
+    assert "RECORDROOM_URL" in done.stdout
 
 
 @pytest.mark.parametrize("command", ["query", "import", "export", "history", "search", "check", "init"])

@@ -32,7 +32,7 @@ def test_the_room_is_the_first_argument_or_an_option_or_in_the_environment(
 ) -> None:
     assert cli("query", room, "Airline", "--count").out == "3\n"
     assert cli("query", "Airline", "--count", "--room", room).out == "3\n"
-    monkeypatch.setenv("RECORDROOM_ROOM", room)
+    monkeypatch.setenv("RECORDROOM_URL", room)
     assert cli("query", "Airline", "--count").out == "3\n"
     twice = cli("query", room, "Airline", "--room", room)
     assert twice.code == 2

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STREAM", "Database", "Json", "Room", "UsageError", "Wait", "Words", "open_session", "placed", "room_of"]
 
-VARIABLE = "RECORDROOM_ROOM"
+VARIABLE = "RECORDROOM_URL"
 # What "-" becomes before the command line is parsed, where it would be an option without a name.
 STREAM = "\0-"
 
@@ -23,7 +23,7 @@ Words = Annotated[str, Parameter(show=False)]
 Room = Annotated[
     str | None,
     Parameter(
-        name="--room", help="The room: a folder or postgresql://… (or as first argument, or in RECORDROOM_ROOM)."
+        name="--room", help="The room: a folder or postgresql://… (or as first argument, or in RECORDROOM_URL)."
     ),
 ]
 Database = Annotated[str, Parameter(name="--database", help="Which database of the room.")]

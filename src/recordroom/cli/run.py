@@ -21,7 +21,7 @@ _ABOUT = "Keep structured records, ask about them, and never lose what was there
 _HELP = "Exit codes and more: recordroom --help"
 _MORE = f"""\
 A room is a folder, or postgresql://user@host/database. Give it as the first
-argument, with --room, or in RECORDROOM_ROOM.
+argument, with --room, or in RECORDROOM_URL.
 
 For example:
   recordroom demo

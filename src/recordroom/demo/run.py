@@ -108,7 +108,7 @@ def _what_next(folder: Path, stage: Stage) -> None:
     stage.say()
     stage.say("Try next:")
     stage.code(f"""
-export RECORDROOM_ROOM={room}
+export RECORDROOM_URL={room}
 recordroom query 'Flight where dest.faa is "HNL" order by dep_delay desc'
 recordroom history Airline UA
 recordroom search 'international'
