@@ -143,7 +143,7 @@ def _attempts(
                 refused.setdefault(fault.entity, refusal(fault))
             operations = [_without(operation, refused) for operation in operations]
         else:
-            yield Run("RELEASE SAVEPOINT rr_attempt")
+            # The savepoint goes with the transaction.
             return outcome, list(refused.values())
         yield Run("ROLLBACK TO SAVEPOINT rr_attempt")
 
