@@ -1,7 +1,7 @@
 """Limits of a query, so that a hostile or generated one fails by name and never by running out of stack.
 
-A tree may be `MAX_DEPTH` levels deep and hold `MAX_NODES` nodes (the items of `in` lists do not
-count); a text may have `MAX_LENGTH` characters and `MAX_TOKENS` words and signs.
+A tree may be `MAX_DEPTH` levels deep, go through `MAX_COLLECTIONS` collections within each other, and
+hold `MAX_NODES` nodes (the items of `in` lists do not count); a text may have `MAX_LENGTH` characters and `MAX_TOKENS` words and signs.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from .syntax import (
 )
 from .syntax import Any as AnyMember
 
-__all__ = ["MAX_DEPTH", "MAX_LENGTH", "MAX_NODES", "MAX_TOKENS", "check_size", "too_complex"]
+__all__ = ["MAX_COLLECTIONS", "MAX_DEPTH", "MAX_LENGTH", "MAX_NODES", "MAX_TOKENS", "check_size", "too_complex"]
 
 MAX_DEPTH = 100
 MAX_NODES = 10_000
+MAX_COLLECTIONS = 16
 MAX_LENGTH = 1_000_000
 MAX_TOKENS = 30_000
 

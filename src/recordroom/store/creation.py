@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ..errors import InvalidSchema
+from ..model.kinds import text_is_clean
 from ..model.schema import Schema
 from ..query.request import DatabaseInfo
 from .catalog import Catalog, dump_schema, load_schema
@@ -22,7 +23,7 @@ from .tables import sql_dialect, system_tables
 
 __all__ = [
     "RoomFacts",
-    "check_database_key",
+    "check_database",
     "create_room",
     "database_infos",
     "drop_database",
@@ -94,11 +95,20 @@ def next_schema_revision() -> Plan[int]:
     return revision
 
 
-def check_database_key(key: str) -> None:
+def _check_key(key: str) -> None:
     """InvalidSchema unless `key` can name a database."""
     if not _KEY.fullmatch(key) or key.lower().startswith("rr_"):
         reason = "a key has 1 to 40 ASCII letters, digits and _, starts with a letter, and not with rr_"
         raise InvalidSchema(where=f"database {key!r}", reason=reason)
+
+
+def check_database(info: DatabaseInfo) -> None:
+    """InvalidSchema unless a database can be made as `info` says."""
+    _check_key(info.key)
+    for name, text in (("label", info.label), ("description", info.description)):
+        if not text_is_clean(text):
+            reason = f"expected a {name} without NUL and without lone surrogates, got {text!r}"
+            raise InvalidSchema(where=f"database {info.key!r}", reason=reason)
 
 
 def room_facts() -> Plan[RoomFacts]:

@@ -85,6 +85,7 @@ os.register_at_fork(after_in_child=_registry.forget_after_fork)
 
 def open_shared(opening: Opening) -> tuple[Opened, Callable[[], None]]:
     """The room, opened now or shared with those who have it open in this process; and what gives it back."""
+    _check_where(opening.where)
     place = _registry.place((_identity(opening.where), opening.mode))
     with place.lock:
         if place.opened is None:
@@ -105,6 +106,15 @@ def _give_back(place: _Place) -> None:
         if opened.users == 0:
             place.opened = None
             opened.close()
+
+
+def _check_where(where: str) -> None:
+    try:
+        usable = b"\0" not in os.fsencode(where)
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise NotARoom(path=ascii(where), reason="no file can have this name")
 
 
 def _is_postgres(where: str) -> bool:

@@ -31,7 +31,7 @@ from ..query.request import (
 )
 from .catalog import Catalog, Catalogs, catalog_of
 from .commit import commit_plan
-from .creation import check_database_key, database_infos, drop_database, insert_database, next_schema_revision
+from .creation import check_database, database_infos, drop_database, insert_database, next_schema_revision
 from .followers import FOLLOWERS
 from .history import history_plan
 from .journal import header_plan, journal_plan, revision_at_plan
@@ -251,7 +251,7 @@ class Room:
 
     def create_database(self, info: DatabaseInfo) -> DatabaseInfo:
         """A new, empty database; InvalidSchema where its key is taken or not a key."""
-        check_database_key(info.key)
+        check_database(info)
         dialect = self.driver.dialect
 
         def plan(catalogs: Catalogs) -> Plan[DatabaseInfo]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import recordroom as rr
-from tests.acceptance.bad_input.conftest import Desk
+from tests.acceptance.bad_input.conftest import SCHEMA, Desk
 
 ATTEMPTS = [
     "'; DROP TABLE rr_room; --",
@@ -173,3 +173,5 @@ def test_in_a_schema_it_is_words(desk: Desk, attempt: str) -> None:
     session.databases.create("labelled", label=attempt, description=attempt)
     assert session.databases["labelled"].label == attempt
     session.databases.drop("labelled")
+    session.apply_schema(SCHEMA, allow_drop=True)
+    assert "Extra" not in session.schema
