@@ -37,7 +37,7 @@ proof: $(STAMP) ## run the long tests: kill -9, model-based, fuzz (PROOF=short f
 	$(BIN)/python -m pytest tests/proof -m proof --proof=$(PROOF) $(PYTEST_ARGS)
 
 bench: $(STAMP) ## measure against the raw drivers and an ORM, side by side
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --write
 
 # A virtual environment from the lock file, with this project in it as an editable install.
 $(STAMP): requirements.lock pyproject.toml
