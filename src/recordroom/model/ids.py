@@ -44,7 +44,7 @@ def new_ids(count: int) -> list[bytes]:
 
 
 def new_id() -> bytes:
-    """One new id, 16 bytes; later ids of this process sort after earlier ones."""
+    """One new id, 16 bytes; ids made one by one sort in the order of their making."""
     try:
         return _spare.pop()
     except IndexError:
