@@ -293,6 +293,8 @@ VERBS: dict[str, Callable[[rr.Session, Any], Any]] = {
     "at": lambda s, e: s.at(1),
     "revert": lambda s, e: s.revert(1),
     "search": lambda s, e: s.search("anchor"),
+    "import_rows": lambda s, e: s.import_rows("Thing", "nowhere.csv"),
+    "export_rows": lambda s, e: s.export_rows("Thing", "nowhere.csv"),
     "encode": lambda s, e: s.encode(e),
     "decode": lambda s, e: s.decode("[]"),
     "databases": lambda s, e: list(s.databases),
