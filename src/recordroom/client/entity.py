@@ -52,13 +52,15 @@ class Entity(msgspec.Struct, MutableMapping[str, Any], metaclass=_EntityClass, e
     def __getitem__(self, name: str) -> Any:
         if self._edits is None:
             page = self._page
-            try:
-                value = page.ready[name][self._row]
-            except LookupError:
-                return self._read(name)
-            # Another thread may be moving the entity: the row belongs to the page only if the page is still the same.
-            if value is not NOT_SET and self._page is page:
-                return value
+            column = page.ready.get(name)
+            if column is not None:
+                # Another thread may be moving the entity: the row belongs to the page if the page is still the same.
+                try:
+                    value = column[self._row]
+                except IndexError:
+                    return self._read(name)
+                if value is not NOT_SET and self._page is page:
+                    return value
         return self._read(name)
 
     def __setitem__(self, name: str, value: Any) -> None:

@@ -146,7 +146,8 @@ _SHORT_WAYS: dict[str, Callable[[Attribute, Checker], Checker]] = {
 class TypeFacts:
     """One type of one schema, as tables by attribute name.
 
-    `loaders` has the scalars whose raw form is not their value; `checkers` those that can be set;
+    `loaders` has the scalars whose raw form is not their value (`keepers` those with values that a page may keep);
+    `checkers` those that can be set;
     `references` and `many` the relations; `plain` the columns of the hierarchy that are shown as they are.
     """
 
@@ -160,6 +161,8 @@ class TypeFacts:
         self.loaders: dict[str, Loader] = {
             each.name: load for each in scalars if (load := raw_loader(each)) is not None and each.name != "id"
         }
+        # Values that never change may be kept; JSON is made afresh each time.
+        self.keepers = {name: load for name, load in self.loaders.items() if self.attributes[name].kind != "json"}
         self.checkers = {each.name: checker_of(each) for each in scalars if each.writable}
         self.references = {each.name: each for each in self.attributes.values() if each.kind == "reference"}
         self.many = {each.name: each for each in self.attributes.values() if each.many}

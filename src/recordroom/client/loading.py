@@ -17,6 +17,7 @@ from ..query.request import Page as WirePage
 from ..query.request import QueryRequest
 from ..query.syntax import In, Parameter, Path, Query, Selected
 from .entity import Entity
+from .facts import Loader as TypeLoader
 from .facts import TypeFacts
 from .pages import Page, prefixes
 from .symbols import NOT_SET
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Loader", "by_ids", "chunks"]
 
+_STRETCH = 256  # rows whose values are converted together
 _OF_THE_ROW = ("id", "entity_type")
 
 
@@ -53,10 +55,33 @@ class Loader:
             else:
                 page, row = self.load(entity, (name,))
                 raw = page.raw(name, row)
-        reference = entity._facts.references.get(name)
-        if reference is None or raw is None or page.new:
+        if raw is None or page.new:
             return self.shown(entity, name, raw)
-        return self._referred(page, row, reference, raw)
+        facts = entity._facts
+        reference = facts.references.get(name)
+        if reference is not None:
+            return self._referred(page, row, reference, raw)
+        load = facts.keepers.get(name)
+        if load is None:
+            return self.shown(entity, name, raw)
+        self._convert(page, row, facts.attributes[name], load)
+        return load(raw)
+
+    def _convert(self, page: Page, row: int, attribute: Attribute, load: TypeLoader) -> None:
+        """Make a stretch of a column into Python values, which reading then finds: it costs a third of one by one."""
+        name = attribute.name
+        start = row - row % _STRETCH
+        fits = self._fitting(page, attribute)
+        with self._session._lock:
+            raws = page.columns.get(name)
+            if raws is None:
+                return
+            shown = page.ready.get(name) or [NOT_SET] * len(raws)
+            for each in range(start, min(start + _STRETCH, len(raws))):
+                raw = raws[each]
+                if raw is not NOT_SET and (fits is None or page.types[each] in fits):
+                    shown[each] = None if raw is None else load(raw)
+            page.ready[name] = shown
 
     def shown(self, entity: Entity, name: str, raw: Any) -> Any:
         """The Python value of a raw scalar of an attribute."""
@@ -180,16 +205,20 @@ class Loader:
     def _same_reference(self, page: Page, reference: Attribute) -> list[bytes]:
         """The ids in a reference column, of those rows whose attribute of that name is this one."""
         raws = page.columns[reference.name]
-        if page.types:
-            fits = {
-                name: self._session._identity.facts(name).references.get(reference.name) == reference
-                for name in set(page.types)
-            }
-            raws = [raw for raw, name in zip(raws, page.types, strict=True) if fits[name]]
+        fits = self._fitting(page, reference)
+        if fits is not None:
+            raws = [raw for raw, name in zip(raws, page.types, strict=True) if name in fits]
         seen = dict.fromkeys(raws)
         seen.pop(None, None)
         seen.pop(NOT_SET, None)
         return list(seen)
+
+    def _fitting(self, page: Page, attribute: Attribute) -> set[str] | None:
+        """The types of a page's rows that have this very attribute; None where all of them do."""
+        if not page.types:
+            return None
+        facts = self._session._identity.facts
+        return {name for name in set(page.types) if facts(name).attributes.get(attribute.name) == attribute}
 
     # --- by id -----------------------------------------------------------------------------------
 

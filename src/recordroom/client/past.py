@@ -29,7 +29,9 @@ def session_at(session: Session, moment: int | dt.datetime | Committed) -> Sessi
         revision = revision_of(session, moment)
         latest = session.transport.revision_at(_EVER)
         if revision > latest:
-            raise NotFound(f"There is no revision {revision} yet; the latest is {latest}.", type="commit", entity=revision)
+            raise NotFound(
+                f"There is no revision {revision} yet; the latest is {latest}.", type="commit", entity=revision
+            )
     view = type(session)(session._meter, database=session.database, page_size=session.page_size, at=revision)
     view.auto_populate = session.auto_populate
     return view
