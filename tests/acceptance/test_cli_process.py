@@ -80,7 +80,8 @@ def test_a_reader_that_goes_away_is_no_failure_of_ours(room: str, tmp_path: Path
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert process.stdout.readline().startswith(b"{")
+        first = process.stdout.readline()
+        assert first.startswith(b"{"), process.stderr.read()
         process.stdout.close()
         said = process.stderr.read()
 
@@ -100,7 +101,7 @@ def test_ctrl_c_ends_cleanly(room: str, tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdin.write(b"no\n" + b"".join(b"%d\n" % number for number in range(100, 5000)))
         process.stdin.flush()
-        _wait_for_a_flight(tmp_path / room)
+        _wait_for_a_flight(tmp_path / room, process)
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
 
@@ -110,10 +111,11 @@ def test_ctrl_c_ends_cleanly(room: str, tmp_path: Path) -> None:
         assert not session.transport.check().problems
 
 
-def _wait_for_a_flight(room: Path) -> None:
+def _wait_for_a_flight(room: Path, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
     with rr.connect(room, mode="read") as session:
         while session.query("Flight where no is 100").count() == 0:
+            assert process.poll() is None, process.stderr.read() if process.stderr else ""
             assert time.monotonic() < deadline, "the import did not begin"
             time.sleep(0.02)
 
