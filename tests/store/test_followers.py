@@ -7,7 +7,7 @@ import pytest
 from recordroom.model.ids import new_ids
 from recordroom.model.operations import Create, DefineType, Delete, Update
 from recordroom.query.request import DatabaseInfo
-from recordroom.store import followers, replaced
+from recordroom.store import followers, journal
 from recordroom.store.catalog import load_catalogs
 from recordroom.store.followers import behind, catch_up
 from recordroom.store.plans import Plan
@@ -127,8 +127,10 @@ def test_the_lag_of_search_is_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatc
         assert desk.revision - positions(desk)["search:main"] <= 5
 
 
-def test_long_lags_are_read_a_few_commits_at_a_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replaced, "_AT_ONCE", 2)
+@pytest.mark.parametrize("small", [10, 10**9])
+def test_long_lags_are_read_a_few_commits_at_a_time(desk: Desk, monkeypatch: pytest.MonkeyPatch, small: int) -> None:
+    monkeypatch.setattr(journal, "FIRST_READ", 2)
+    monkeypatch.setattr(journal, "_SMALL", small)
     [task] = desk.create("Task", bid=[-1])
     for number in range(7):
         desk.commit(Update("Task", [task], {"bid": [number]}))
@@ -169,3 +171,14 @@ def test_a_database_of_a_dropped_ones_key_begins_anew(desk: Desk) -> None:
 
     assert desk.report().problems == []
     assert desk.sql("SELECT count(*) FROM rr_search")[0][0] == 0
+
+
+def test_many_small_commits_are_indexed_together(desk: Desk) -> None:
+    for number in range(60):
+        desk.create("Tag", name=[f"word{number}"])
+    start = desk.room.driver.statements
+
+    run(desk, catch_up, ("search",))
+
+    assert desk.room.driver.statements - start < 15
+    assert desk.sql("SELECT count(*) FROM rr_search") == [(60,)]

@@ -9,7 +9,7 @@ import pytest
 
 from recordroom.model.ids import new_id, new_ids, show_id
 from recordroom.model.operations import Create, Delete, Link, SetKeys, Unlink, Update
-from recordroom.store import ledger
+from recordroom.store import journal, ledger
 from recordroom.store.catalog import load_catalogs
 from recordroom.store.journal import dump_operations, load_operations
 from recordroom.store.plans import Plan, Run
@@ -293,7 +293,7 @@ def test_a_follower_that_is_behind_is_said_to_be(broken: Desk) -> None:
 
 def test_small_pages_find_the_same(broken: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "_PAGE", 2)
-    monkeypatch.setattr(ledger, "_AT_ONCE", 2)
+    monkeypatch.setattr(journal, "FIRST_READ", 1)
     monkeypatch.setattr("recordroom.store.verify._PAGE", 2)
     tags = new_ids(9)
     broken.commit(Create("Tag", tags, {"name": [f"n{n}" for n in range(9)]}))

@@ -24,9 +24,9 @@ from .sqltext import marked
 __all__ = [
     "BORN",
     "SCHEMA_MARK",
+    "Reading",
     "after_schema_changes",
     "dump_operations",
-    "entries",
     "header_plan",
     "headers",
     "journal_plan",
@@ -40,6 +40,8 @@ __all__ = [
 BORN = "born"  # a position too: what the journal has up to it is about a dropped database of the same key
 SCHEMA_MARK = "~schema"  # among the types of an entry: it has schema operations
 
+FIRST_READ = 16  # commits
+_SMALL = 2**20  # bytes
 _HEADER = ("revision", "id", "database", "actor", "time", "notes")
 _HEADER_STORAGE = (
     Storage.INTEGER,
@@ -157,12 +159,32 @@ def move_position(dialect: str, follower: str, database: str, revision: int) -> 
     yield Run(sql, (f"{follower}:{database}", revision))
 
 
-def entries(dialect: str, database: str, after: int, upto: int, limit: int) -> Plan[list[tuple[int, list[Operation]]]]:
-    """(revision, operations) of up to `limit` commits of a database above `after` and up to `upto`, oldest first."""
-    sql = marked(
-        dialect,
-        "SELECT j.revision, j.operations FROM rr_journal AS j JOIN rr_commit AS c ON c.revision = j.revision"
-        " WHERE j.revision > ? AND j.revision <= ? AND c.database = ? ORDER BY j.revision LIMIT ?",
-    )
-    rows = yield Fetch(sql, (after, upto, database, limit))
-    return [(row[0], load_operations(row[1])) for row in rows]
+class Reading:
+    """The commits of a database above one revision and up to another, oldest first, as a follower reads them.
+
+    `next` brings as many at a time as are small together: many of one change each, or one of a million.
+    """
+
+    def __init__(self, dialect: str, database: str, after: int, upto: int) -> None:
+        self._sql = marked(
+            dialect,
+            "SELECT j.revision, j.operations FROM rr_journal AS j JOIN rr_commit AS c ON c.revision = j.revision"
+            " WHERE j.revision > ? AND j.revision <= ? AND c.database = ? ORDER BY j.revision LIMIT ?",
+        )
+        self._database = database
+        self._after = after
+        self._upto = upto
+        self._limit = FIRST_READ
+
+    def next(self) -> Plan[list[tuple[int, list[Operation]]]]:
+        """(revision, operations) of the next commits; [] behind the last."""
+        if self._after >= self._upto:
+            return []
+        rows = yield Fetch(self._sql, (self._after, self._upto, self._database, self._limit))
+        self._after = rows[-1][0] if len(rows) == self._limit else self._upto
+        size = sum(len(row[1]) for row in rows)
+        if size < _SMALL:
+            self._limit = min(self._limit * 4, 1024)
+        elif size > 8 * _SMALL:
+            self._limit = max(self._limit // 4, 1)
+        return [(row[0], load_operations(row[1])) for row in rows]

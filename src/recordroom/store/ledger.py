@@ -30,7 +30,7 @@ from ..model.operations import (
 )
 from ..model.schema import STORED_SYSTEM
 from .catalog import Catalog
-from .journal import BORN, entries, position
+from .journal import BORN, Reading, position
 from .layout import Layout, layout_of, roots
 from .names import Names, schema_operations
 from .plans import Fetch, FetchKeys, Plan, Row
@@ -41,7 +41,6 @@ from .tables import past
 __all__ = ["Account", "compare"]
 
 _PAGE = 5_000
-_AT_ONCE = 8
 _BUCKETS = 4096
 _MASK = 2**64 - 1
 _GONE = "\0gone"
@@ -168,14 +167,11 @@ class _Span:
     # --- the journal ---
 
     def _book_journal(self, book: Book) -> Plan[None]:
-        after, seen = self.since, 0
-        while after < self.head:
-            some = yield from entries(self.catalog.dialect, self.catalog.database, after, self.head, _AT_ONCE)
+        seen = 0
+        reading = Reading(self.catalog.dialect, self.catalog.database, self.since, self.head)
+        while some := (yield from reading.next()):
             for revision, operations in some:
                 seen = _Commit(self, revision, book).add(operations, seen)
-                after = revision
-            if len(some) < _AT_ONCE:
-                return
 
     # --- tables ---
 

@@ -13,7 +13,7 @@ from typing import Any
 from ..model.kinds import Storage
 from ..model.operations import Delete, DropKeys, Link, Operation, SetKeys, Unlink, Update
 from .catalog import Catalog
-from .journal import after_schema_changes, entries, move_position, position
+from .journal import Reading, after_schema_changes, move_position, position
 from .layout import Layout, layout_of
 from .plans import Fetch, FetchKeys, InsertColumns, Plan, Row
 from .relations import relation_of
@@ -22,7 +22,6 @@ from .tables import past
 
 __all__ = ["follow_history", "rows_at"]
 
-_AT_ONCE = 16  # commits read in one statement
 _FOLLOWED = (Update, Delete, Link, Unlink, SetKeys, DropKeys)
 Entry = tuple[int, list[Operation]]
 
@@ -51,17 +50,13 @@ def follow_history(
 def _unread(catalog: Catalog, start: int, upto: int) -> Plan[list[Entry]]:
     """What the follower has to read, without creates, which replace nothing."""
     found: list[Entry] = []
-    after = start
-    while after < upto:
-        some = yield from entries(catalog.dialect, catalog.database, after, upto, _AT_ONCE)
+    reading = Reading(catalog.dialect, catalog.database, start, upto)
+    while some := (yield from reading.next()):
         for revision, operations in some:
             replacing: list[Operation] = [
                 each for each in after_schema_changes(operations) if isinstance(each, _FOLLOWED)
             ]
             found.append((revision, replacing))
-        if len(some) < _AT_ONCE:
-            break
-        after = some[-1][0]
     return found
 
 

@@ -22,7 +22,7 @@ from ..model.schema import Attribute
 from ..model.words import Term, distinct, terms
 from ..query.request import Hit, SearchRequest
 from .catalog import Catalog
-from .journal import BORN, after_schema_changes, entries, move_position, position
+from .journal import BORN, Reading, after_schema_changes, move_position, position
 from .layout import Layout, layout_of, roots
 from .plans import DeleteKeys, Fetch, FetchKeys, InsertColumns, Plan, Row, Run
 from .snippets import snippet
@@ -43,7 +43,6 @@ __all__ = [
 
 _SLICE = 5_000  # entities indexed in one go
 MOST_TERMS = 50
-_AT_ONCE = 4  # commits read in one statement
 
 
 def search_tables_ddl(dialect: str) -> list[str]:
@@ -92,35 +91,47 @@ def joined_text(raw: Any, attribute: Attribute) -> str:
 def follow_search(catalog: Catalog, upto: int, batch: int) -> Plan[bool]:
     """Index what commits up to `upto` changed, about `batch` entities; whether more is left."""
     start = yield from position(catalog.dialect, "search", catalog.database)
-    after, done = start, 0
-    while after < upto and done < batch:
-        some = yield from entries(catalog.dialect, catalog.database, after, upto, _AT_ONCE)
+    after = start
+    changed: dict[str, dict[bytes, None]] = {}
+    reading = Reading(catalog.dialect, catalog.database, start, upto)
+    while some := (yield from reading.next()):
         for revision, operations in some:
-            done += yield from index_changes(catalog, after_schema_changes(operations))
+            _note_changed(catalog, after_schema_changes(operations), changed)
             after = revision
-            if done >= batch:
+            if sum(map(len, changed.values())) >= batch:
                 break
         else:
-            if len(some) < _AT_ONCE:
-                after = upto
+            continue
+        break
+    else:
+        after = upto
+    yield from _index_changed(catalog, changed)
     if after > start:
         yield from move_position(catalog.dialect, "search", catalog.database, after)
     return after < upto
 
 
-def index_changes(catalog: Catalog, operations: Sequence[Operation]) -> Plan[int]:
-    """Index the entities that operations changed; how many those are."""
+def index_changes(catalog: Catalog, operations: Sequence[Operation]) -> Plan[None]:
+    """Index the entities that operations changed."""
     changed: dict[str, dict[bytes, None]] = {}
+    _note_changed(catalog, operations, changed)
+    yield from _index_changed(catalog, changed)
+
+
+def _note_changed(catalog: Catalog, operations: Sequence[Operation], changed: dict[str, dict[bytes, None]]) -> None:
+    """Add the entities whose texts may be others now to `changed`, by table."""
     for operation in operations:
         if isinstance(operation, (Create, Update, Delete)):
             root = catalog.schema.root(operation.type)
             if isinstance(operation, Delete) or _touches(catalog, operation):
                 changed.setdefault(root, {}).update(dict.fromkeys(operation.ids))
+
+
+def _index_changed(catalog: Catalog, changed: dict[str, dict[bytes, None]]) -> Plan[None]:
     for root, found in changed.items():
         ids = list(found)
         for start in range(0, len(ids), _SLICE):
             yield from index_entities(catalog, root, ids[start : start + _SLICE])
-    return sum(map(len, changed.values()))
 
 
 def _touches(catalog: Catalog, operation: Create | Update) -> bool:
