@@ -39,6 +39,7 @@ __all__ = [
     "search_tables_ddl",
     "searchable",
     "searchable_columns",
+    "weight_of",
 ]
 
 _SLICE = 5_000  # entities indexed in one go
@@ -139,11 +140,8 @@ def _touches(catalog: Catalog, operation: Create | Update) -> bool:
     return any(searchable(attributes[name]) for name in operation.columns)
 
 
-class _Text(NamedTuple):
-    type: str
-    id: bytes
-    attribute: str
-    words: list[str]
+# What the index keeps of texts, as columns: type, id, attribute, weight and words of each.
+_Texts = tuple[list[str], list[bytes], list[str], list[float], list[str]]
 
 
 def index_entities(catalog: Catalog, root: str, ids: Sequence[bytes]) -> Plan[None]:
@@ -151,18 +149,42 @@ def index_entities(catalog: Catalog, root: str, ids: Sequence[bytes]) -> Plan[No
     layout = layout_of(catalog, root)
     columns = searchable_columns(catalog, root)
     yield from _remove(catalog, layout.table, ids)
-    rows: list[Row] = []
-    if columns:
-        rows = yield from _texts(layout, ids, list(columns))
-    found = []
+    if not columns:
+        return
+    rows = yield from _texts(layout, ids, list(columns))
+    found: _Texts = ([], [], [], [], [])
     for place, (column, attribute) in enumerate(columns.items(), 2):
-        for row in rows:
-            if row[place]:
-                cut = distinct(joined_text(row[place], attribute))
-                if cut:
-                    found.append(_Text(row[1], row[0], column, cut))
-    if found:
+        _cut_column([(row[1], row[0], row[place]) for row in rows if row[place]], column, attribute, found)
+    if found[0]:
         yield from _insert(catalog, layout.table, found)
+
+
+def _cut_column(rows: list[Row], column: str, attribute: Attribute, found: _Texts) -> None:
+    """Add the words of the texts in one column, given as (type, id, raw), to `found`."""
+    types, ids, attributes, weights, words = found
+    known: dict[str, tuple[str, float] | None] = {}
+    for type_name, entity, raw in rows:
+        if raw in known:
+            cut = known[raw]
+        else:
+            cut = known[raw] = _cut(joined_text(raw, attribute))
+        if cut is not None:
+            types.append(type_name)
+            ids.append(entity)
+            attributes.append(column)
+            weights.append(cut[1])
+            words.append(cut[0])
+
+
+def _cut(text: str) -> tuple[str, float] | None:
+    """The words of a text with spaces between, and its weight; None without words."""
+    words = distinct(text)
+    return (" ".join(words), weight_of(words)) if words else None
+
+
+def weight_of(words: Sequence[str]) -> float:
+    """How much a word counts that stands in a text of these distinct words."""
+    return len(words) ** -0.5
 
 
 def _texts(layout: Layout, ids: Sequence[bytes], columns: Sequence[str]) -> Plan[list[Row]]:
@@ -189,14 +211,8 @@ def _remove_rows(rows: list[int]) -> Plan[None]:
         yield DeleteKeys("rr_search_words", {"rowid": rows}, (Storage.INTEGER,))
 
 
-def _insert(catalog: Catalog, hierarchy: str, texts: list[_Text]) -> Plan[None]:
-    by_field: dict[str, list[Any]] = {
-        "type": [text.type for text in texts],
-        "id": [text.id for text in texts],
-        "attribute": [text.attribute for text in texts],
-        "weight": [len(text.words) ** -0.5 for text in texts],
-    }
-    words = [" ".join(text.words) for text in texts]
+def _insert(catalog: Catalog, hierarchy: str, texts: _Texts) -> Plan[None]:
+    types, ids, attributes, weights, words = texts
     if catalog.dialect == "postgresql":
         sql = (
             "INSERT INTO rr_search (hierarchy, type, id, attribute, weight, words)"
@@ -204,16 +220,21 @@ def _insert(catalog: Catalog, hierarchy: str, texts: list[_Text]) -> Plan[None]:
             " FROM unnest(?::text[], ?::bytea[], ?::text[], ?::float8[], ?::text[])"
             " AS t(type, id, attribute, weight, words)"
         )
-        yield Run(marked(catalog.dialect, sql), (hierarchy, *by_field.values(), words))
+        yield Run(marked(catalog.dialect, sql), (hierarchy, types, ids, attributes, weights, words))
         return
     rows = yield Fetch("SELECT coalesce(max(row), 0) FROM rr_search")
     first = rows[0][0] + 1
-    numbers = range(first, first + len(texts))
-    yield InsertColumns(
-        "rr_search",
-        {"row": numbers, "hierarchy": [hierarchy] * len(texts), **by_field},
-        (Storage.INTEGER, Storage.TEXT, Storage.TEXT, Storage.BYTES, Storage.TEXT, Storage.REAL),
-    )
+    numbers = range(first, first + len(ids))
+    columns: dict[str, Sequence[Any]] = {
+        "row": numbers,
+        "hierarchy": [hierarchy] * len(ids),
+        "type": types,
+        "id": ids,
+        "attribute": attributes,
+        "weight": weights,
+    }
+    storage = (Storage.INTEGER, Storage.TEXT, Storage.TEXT, Storage.BYTES, Storage.TEXT, Storage.REAL)
+    yield InsertColumns("rr_search", columns, storage)
     yield InsertColumns("rr_search_words", {"rowid": numbers, "words": words}, (Storage.INTEGER, Storage.TEXT))
 
 

@@ -22,7 +22,7 @@ from .layout import Layout, layout_of, roots
 from .ledger import compare
 from .plans import Fetch, FetchKeys, Plan, Row
 from .relations import Relation, relations_of
-from .search import joined_text, searchable_columns
+from .search import joined_text, searchable_columns, weight_of
 from .sqltext import marked, quoted
 
 __all__ = ["Problem", "Report", "check_plan"]
@@ -343,7 +343,7 @@ def _indexed(catalog: Catalog, layout: Layout, ids: Sequence[bytes]) -> Plan[dic
 
 
 def _differs(words: list[str] | None, weight: float | None) -> bool:
-    return weight is None or words is None or abs(len(words) ** -0.5 - weight) > 1e-9
+    return weight is None or words is None or abs(weight_of(words) - weight) > 1e-9
 
 
 def _check_vocabulary(dialect: str, expected: Counter[str], report: Report) -> Plan[None]:
