@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .client.results import QueryResult as QueryResult
     from .client.session import Session as Session
     from .client.symbols import NOT_SET as NOT_SET
-    from .connect import connect as connect
+    from .connection import connect as connect
     from .errors import Conflict as Conflict
     from .errors import CreateCycle as CreateCycle
     from .errors import DeleteRestricted as DeleteRestricted
@@ -61,7 +61,7 @@ _NAMES = {
     "NOT_SET": "client.symbols",
     "QueryResult": "client.results",
     "Session": "client.session",
-    "connect": "connect",
+    "connect": "connection",
 }
 
 __all__ = [
