@@ -8,6 +8,7 @@ in a tsvector on PostgreSQL; both are cut by `model.words`. The index knows the 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -184,7 +185,7 @@ def _cut(text: str) -> tuple[str, float] | None:
 
 def weight_of(words: Sequence[str]) -> float:
     """How much a word counts that stands in a text of these distinct words."""
-    return len(words) ** -0.5
+    return 1 / math.sqrt(len(words))
 
 
 def _texts(layout: Layout, ids: Sequence[bytes], columns: Sequence[str]) -> Plan[list[Row]]:
