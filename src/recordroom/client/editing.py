@@ -161,26 +161,29 @@ class Editor:
             self._record(entity, facts, name, raw)
 
     def _record(self, entity: Entity, facts: TypeFacts, name: str, raw: Any) -> None:
-        session = self._session
-        work = session._work
-        self.allow(entity)
-        page, row = entity._place()
-        if facts.mirrored and name in facts.mirrored:
+        # Setting attributes is what scripts do most: what is not needed is not called.
+        session, work = self._session, self._session._work
+        # Entities move under the lock only: here page and row belong together.
+        page, row = entity._page, entity._row
+        if session._is_closed or session._at is not None or page.gone or work.now.deleted or work.sent is not None:
+            self.allow(entity)
+        if name in facts.mirrored:
             session._relations.note_references(entity, facts, {name: raw})
         if not session._records():
             work.edit_silently(entity, name, raw)
             return
-        if is_open(page):
+        if page.new and is_open(page):
             self._record_new(entity, page, name, raw)
             return
-        current = page.raw(name, row)
-        if current is not NOT_SET:
-            if current is not None and current != raw and facts.attributes[name].immutable:
-                raise ImmutableAttribute(type=facts.name, attribute=name, entity=show_id(entity._id))
-            if current == raw and not work.is_on_its_way(entity):
+        column = page.columns.get(name)
+        current = NOT_SET if column is None else column[row]
+        if current == raw:
+            if not work.is_on_its_way(entity):
                 # Back to what the room has: there is nothing to send.
                 work.forget(entity, name)
                 return
+        elif current is not NOT_SET and current is not None and facts.attributes[name].immutable:
+            raise ImmutableAttribute(type=facts.name, attribute=name, entity=show_id(entity._id))
         work.edit(entity, name, raw, page.revision_of(row))
 
     def _record_new(self, entity: Entity, page: NewPage, name: str, raw: Any) -> None:

@@ -155,25 +155,29 @@ def _needed(block: CreateBlock, facts_of: FactsOf, places: Mapping[str, list[int
 
 def _update_blocks(batch: Batch, silent: Mapping[Entity, set[str]]) -> list[UpdateBlock]:
     groups: dict[tuple[str, ...], tuple[list[Entity], list[int]]] = {}
+    special = batch.rebased or silent
+    # Most entities have the same attributes edited as the one before: that is looked at first.
+    cls: type[Entity] | None = None
+    keys: Any = None
+    group: tuple[list[Entity], list[int]] = ([], [])
     for entity, base in batch.modified.items():
         edits = entity._edits
         if not edits or entity._page.new:
             continue
-        if entity in batch.rebased or entity in silent:
+        if special and (entity in batch.rebased or entity in silent):
             for shape, its_base in _shapes(batch, entity, silent):
-                _add(groups, shape, entity, its_base)
-        else:
-            _add(groups, (entity._type, *(edits if len(edits) == 1 else sorted(edits))), entity, base)
+                _add(groups.setdefault(shape, ([], [])), entity, its_base)
+            continue
+        if type(entity) is not cls or edits.keys() != keys:
+            cls, keys = type(entity), edits.keys()
+            group = groups.setdefault((entity._type, *sorted(edits)), ([], []))
+        _add(group, entity, base)
     return [_update_block(shape, entities, bases) for shape, (entities, bases) in groups.items()]
 
 
-def _add(groups: dict[Any, tuple[list[Entity], list[int]]], shape: tuple[str, ...], entity: Entity, base: int) -> None:
-    found = groups.get(shape)
-    if found is None:
-        groups[shape] = ([entity], [base])
-    else:
-        found[0].append(entity)
-        found[1].append(base)
+def _add(group: tuple[list[Entity], list[int]], entity: Entity, base: int) -> None:
+    group[0].append(entity)
+    group[1].append(base)
 
 
 def _shapes(batch: Batch, entity: Entity, silent: Mapping[Entity, set[str]]) -> list[tuple[tuple[str, ...], int]]:

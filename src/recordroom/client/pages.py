@@ -135,8 +135,11 @@ def _repeats(column: list[Any]) -> bool:
 
 def shared(values: list[Any]) -> list[Any]:
     """The list with one object for equal values: what is repeated takes no memory of its own."""
-    seen: dict[Any, Any] = {}
-    return list(map(seen.setdefault, values, values))
+    found = set(values)
+    if len(found) == 1:
+        return values[:1] * len(values)
+    seen = dict(zip(found, found, strict=True))
+    return list(map(seen.__getitem__, values))
 
 
 def prefixes(columns: Iterable[str]) -> dict[str, dict[str, str]]:

@@ -14,7 +14,6 @@ from ..model.operations import CommitResult
 from .entity import Entity
 from .facts import TypeFacts
 from .packing import CreateBlock, DeleteBlock, Packed, UpdateBlock
-from .pages import Page
 from .symbols import NOT_SET
 from .work import Batch, NewPage, Pairs, RelationKey
 
@@ -141,7 +140,7 @@ class _Settlement:
             return
         facts = entities[0]._facts
         self._drop_sent_edits(entities, columns)
-        behind = [place for place, entity in enumerate(entities) if self._is_behind(entity)]
+        behind = self._behind(entities)
         if len(behind) < len(entities):
             columns = {name: [column[place] for place in behind] for name, column in columns.items()}
             entities = [entities[place] for place in behind]
@@ -151,29 +150,41 @@ class _Settlement:
                 root = self._root(facts.references[name].target)
                 self.session._relations.settle_references(key, columns[name], root)
 
-    def _is_behind(self, entity: Entity) -> bool:
-        """True where the page has values of before the commit: a query may have brought newer ones meanwhile."""
-        return 0 < entity._page.revision_of(entity._row) < self.revision
+    def _behind(self, entities: list[Entity]) -> list[int]:
+        """Places of those whose page has values of before the commit; a query may have brought newer ones meanwhile.
+
+        A stub has none, and stays one: it loads as a whole when it is touched.
+        """
+        revision = self.revision
+        found = []
+        for place, entity in enumerate(entities):
+            revisions = entity._page.columns.get("revision")
+            if revisions is not None:
+                known = revisions[entity._row]
+                if known is not NOT_SET and known < revision:
+                    found.append(place)
+        return found
 
     def _store(self, entities: list[Entity], facts: TypeFacts, columns: dict[str, list[Any]]) -> None:
-        """Make what was sent the loaded values. A stub stays one: it loads as a whole when it is touched."""
-        places = [(entity._page, entity._row) for entity in entities]
+        """Make what was sent the loaded values."""
+        pages = {id(entity._page): entity._page for entity in entities}
+        for page in pages.values():
+            for name in columns:
+                page.column(name)
         for name, column in columns.items():
-            for (page, row), raw in zip(places, column, strict=True):
-                page.put(name, row, raw)
-        for page, row in places:
-            page.columns["revision"][row] = self.revision
-        self._forget_volatile(places, facts)
-
-    @staticmethod
-    def _forget_volatile(places: Iterable[tuple[Page, int]], facts: TypeFacts) -> None:
-        touched: dict[int, list[str]] = {}
-        for page, row in places:
-            names = touched.get(id(page))
-            if names is None:
-                names = touched[id(page)] = [name for name in facts.volatile if name in page.columns]
-            if names:
-                page.forget(row, names)
+            if name in facts.plain:
+                for entity, raw in zip(entities, column, strict=True):
+                    entity._page.columns[name][entity._row] = raw
+            else:
+                for entity, raw in zip(entities, column, strict=True):
+                    entity._page.put(name, entity._row, raw)
+        revision = self.revision
+        for entity in entities:
+            entity._page.columns["revision"][entity._row] = revision
+        names = [name for name in facts.volatile if any(name in page.columns for page in pages.values())]
+        if names:
+            for entity in entities:
+                entity._page.forget(entity._row, names)
 
     def _drop_sent_edits(self, entities: list[Entity], columns: dict[str, list[Any]]) -> None:
         """Edits that were sent are no longer local; what was set meanwhile is."""

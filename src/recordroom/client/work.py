@@ -151,15 +151,13 @@ class Work:
     def edit(self, entity: Entity, name: str, raw: Any, base: int) -> None:
         """Record a new value of one attribute."""
         edits = entity._edits
-        now = self.now
-        known = now.modified.get(entity)
-        if known is None:
-            now.modified[entity] = base
-        elif known != base and (edits is None or name not in edits):
-            now.rebased.setdefault(entity, {})[name] = base
+        modified = self.now.modified
         if edits is None:
             entity._edits = {name: raw}
+            modified[entity] = base
         else:
+            if modified.setdefault(entity, base) != base and name not in edits:
+                self.now.rebased.setdefault(entity, {})[name] = base
             edits[name] = raw
         if self.silent:
             self.unsilence(entity, name)
@@ -218,7 +216,10 @@ class Work:
     def is_deleted(self, entity: Entity) -> bool:
         """True for what was deleted here, committed or not, or is known to be deleted by others."""
         page, row = entity._place()
-        if row in page.gone or entity in self.now.deleted:
+        if row in page.gone:
+            return True
+        # Hashing an entity costs more than looking whether there is anything to find.
+        if self.now.deleted and entity in self.now.deleted:
             return True
         return self.sent is not None and entity in self.sent.deleted
 
