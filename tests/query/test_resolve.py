@@ -284,6 +284,23 @@ def test_trees_made_by_hand_are_checked_too() -> None:
             resolve(SCHEMA, query)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Item where {'children any (' * 17}bid > 1{')' * 17}",
+        f"Item where {'children.' * 17}bid > 1",
+        f"Item where {'children.' * 10}children any ({'children.' * 8}bid > 1)",
+        f"select count({'children.' * 17}id) as n from Item",
+    ],
+)
+def test_too_many_collections_within_each_other_are_refused(text: str) -> None:
+    with pytest.raises(QueryTooComplex, match="16 collections"):
+        resolved(text)
+    assert resolved(
+        text.replace("children any (children any (", "(children any (").replace("children.children.", "children.")
+    )
+
+
 def nested(levels: int) -> s.Condition:
     condition: s.Condition = s.Any(s.Path(("children",)))
     for _ in range(levels):

@@ -282,7 +282,13 @@ class QueryResolver(ValueResolver):
             condition: Condition = AnyItem(value, item, make(item, binders))
         else:
             condition = make(value, binders)
-        return _for_any(binders, condition)
+        return self._for_any(binders, condition)
+
+    def _for_any(self, binders: Binders, condition: Condition) -> Condition:
+        self.context.check_collections(binders)
+        for members in reversed(binders):
+            condition = Exists(members, condition)
+        return condition
 
     def _compare(self, node: syntax.Compare, scope: Scope) -> Condition:
         operator, left, right = node.operator, node.left, node.right
@@ -307,7 +313,7 @@ class QueryResolver(ValueResolver):
                 raise self.invalid(f"to ask for an empty collection write: not {render(node)} any ()")
         else:
             value = self.value(node, scope, binders)
-        return _for_any(binders, IsNull(value))
+        return self._for_any(binders, IsNull(value))
 
     def _ends_in_many(self, path: syntax.Path, scope: Scope) -> bool:
         _, _, rest = self.walk(path, scope, Binders())
@@ -398,7 +404,7 @@ class QueryResolver(ValueResolver):
         ):
             raise self.invalid(f"{render(left)} is not searchable; declare it with searchable = true")
         text = self.constant(right, TEXT, literals.read_words, self.given(right))  # type: ignore[arg-type]
-        return _for_any(binders, Matches(value.row, attribute, text))
+        return self._for_any(binders, Matches(value.row, attribute, text))
 
     def _between(self, node: syntax.Between, scope: Scope) -> Condition:
         def make(value: Value, binders: Binders) -> Condition:
@@ -473,8 +479,12 @@ class QueryResolver(ValueResolver):
             raise self.invalid(f"{type_name}.{last} is a {attribute.kind}, no collection{hint}")
         own = Binders()
         over = self.member(row, attribute, own, node.path)
+        inside = len(binders) + 1
+        self.context.collections += inside
+        self.context.check_collections(Binders())
         condition = self._member_condition(node.condition, over)
-        return _for_any(binders, Exists(over, condition))
+        self.context.collections -= inside
+        return self._for_any(binders, Exists(over, condition))
 
     def _member_condition(self, condition: syntax.Condition | None, over: Members) -> Condition:
         if condition is None:
@@ -499,8 +509,8 @@ class QueryResolver(ValueResolver):
             raise self.invalid(f"{render(node.path)} has many members; use any (…)")
         there = Not(IsNull(Get(row, "id", ValueType("uuid", target=type_name))))
         if node.condition is None:
-            return _for_any(binders, there)
-        return _for_any(binders, And((there, self.condition(node.condition, Scope(row, type_name)))))
+            return self._for_any(binders, there)
+        return self._for_any(binders, And((there, self.condition(node.condition, Scope(row, type_name)))))
 
     def _last_reference(self, path: syntax.Path, scope: Scope) -> Attribute | None:
         found: Attribute | None = None
@@ -514,12 +524,6 @@ class QueryResolver(ValueResolver):
 
 
 _SINGLE = Attribute(name="", kind="text")
-
-
-def _for_any(binders: Binders, condition: Condition) -> Condition:
-    for members in reversed(binders):
-        condition = Exists(members, condition)
-    return condition
 
 
 def _is_entity(row: Any) -> bool:

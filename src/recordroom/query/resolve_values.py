@@ -10,7 +10,7 @@ from ..model.kinds import WrongValue
 from ..model.schema import Attribute, Schema
 from . import literals, syntax
 from .grammar import parse_value
-from .limits import MAX_DEPTH, MAX_NODES, too_complex
+from .limits import MAX_COLLECTIONS, MAX_DEPTH, MAX_NODES, too_complex
 from .render import render
 from .resolved import (
     Aggregate,
@@ -88,8 +88,8 @@ class Binders:
     def __iter__(self) -> Any:
         return iter(self._found.values())
 
-    def __bool__(self) -> bool:
-        return bool(self._found)
+    def __len__(self) -> int:
+        return len(self._found)
 
     def __reversed__(self) -> Any:
         return reversed(self._found.values())
@@ -105,11 +105,20 @@ class Context:
         self._rows = 0
         self._nodes = 0
         self.depth = 0
+        self.collections = 0  # how many the condition at hand is inside of
 
     def number(self) -> int:
         """A number for a row that no other row of the query has."""
         self._rows += 1
         return self._rows
+
+    def check_collections(self, more: Binders) -> None:
+        """SQLite takes some thirty sub-queries inside each other."""
+        if self.collections + len(more) > MAX_COLLECTIONS:
+            raise QueryTooComplex(
+                f"The query goes through more than {MAX_COLLECTIONS} collections within each other.",
+                limit=MAX_COLLECTIONS,
+            )
 
     def count_node(self) -> None:
         """Computed attributes may multiply what the text of a query holds."""
@@ -486,6 +495,7 @@ class ValueResolver:
             value = self._aggregated(node.arguments[0], scope, binders, function)
         finally:
             self.grouping = grouping
+        self.context.check_collections(binders)
         over = tuple(binders)
         found = self._made(function, value, over)
         return found if over else self._of_group(function, found)

@@ -12,7 +12,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.sql.elements import Grouping
 
 from ..model.kinds import Storage
 from ..query.resolved import (
@@ -62,12 +61,6 @@ def _opposite(test: Test) -> Test:
     return test.is_not(sa.true())
 
 
-def _joined(join: Callable[..., Test], tests: Sequence[Test]) -> Test:
-    while len(tests) > _WIDEST:
-        tests = [Grouping(join(*tests[at : at + _WIDEST])) for at in range(0, len(tests), _WIDEST)]
-    return join(*tests)
-
-
 class ConditionBuilder(ValueBuilder):
     """Makes SQL of conditions."""
 
@@ -86,11 +79,16 @@ class ConditionBuilder(ValueBuilder):
 
     def _and(self, node: And, holds: bool) -> Test:
         tests = [self.test(each, holds) for each in node.conditions]
-        return _joined(sa.and_ if holds else sa.or_, tests) if tests else _always(holds)
+        return self._joined(sa.and_ if holds else sa.or_, tests) if tests else _always(holds)
 
     def _or(self, node: Or, holds: bool) -> Test:
         tests = [self.test(each, holds) for each in node.conditions]
-        return _joined(sa.or_ if holds else sa.and_, tests) if tests else _always(not holds)
+        return self._joined(sa.or_ if holds else sa.and_, tests) if tests else _always(not holds)
+
+    def _joined(self, join: Callable[..., Test], tests: Sequence[Test]) -> Test:
+        while len(tests) > _WIDEST:
+            tests = [self.piece(join(*tests[at : at + _WIDEST])) for at in range(0, len(tests), _WIDEST)]
+        return join(*tests)
 
     def _compare(self, node: Compare, holds: bool) -> Test:
         left, right = self.value(node.left), self.value(node.right)
