@@ -22,9 +22,7 @@ STREAM = "\0-"
 Words = Annotated[str, Parameter(show=False)]
 Room = Annotated[
     str | None,
-    Parameter(
-        name="--room", help="The room: a folder or postgresql://… (or as first argument, or in RECORDROOM_URL)."
-    ),
+    Parameter(name="--room", help="The room: a folder or postgresql://… (or as first argument, or in RECORDROOM_URL)."),
 ]
 Database = Annotated[str, Parameter(name="--database", help="Which database of the room.")]
 Wait = Annotated[float, Parameter(name="--wait", help="Seconds to wait while another process writes to the room.")]
