@@ -19,7 +19,7 @@ from .places import Folders, postgres
 from .raw import Settings, Sqlite3
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-NAMES = ("create", "query", "update", "change", "memory", "siblings", "import", "growth")
+NAMES = ("create", "query", "update", "followers", "change", "memory", "siblings", "import", "growth")
 
 
 class Scale(NamedTuple):
@@ -35,7 +35,8 @@ class Scale(NamedTuple):
 CONDITIONS = (
     "a record has 3 texts, 2 integers, 2 floats, a boolean and a datetime, and everybody gets the records in the form it "
     "takes, ready-made: dicts, columns, tuples",
-    "recordroom: a room on disk with its default settings; journal, checks, detection of conflicts and followers are on",
+    "recordroom: a room on disk with its default settings; journal, checks and detection of conflicts are on; "
+    "followers (search, history) work behind the commits, and are measured by themselves",
     "raw drivers: one table with the same columns, the 16-byte id ready-made and as primary key, the datetime as integer",
     "SQLAlchemy ORM: a declarative class, `add_all`, `scalars(select(…)).all()`, ids ready-made",
     "everybody's garbage collector runs as Python sets it up; what pauses it is recordroom's own code",
@@ -61,6 +62,9 @@ def timed_jobs(field: jobs.Field, scale: Scale, chosen: set[str]) -> Iterator[re
         if job.__name__ in chosen:
             say(f"{job.__name__}, {name}")
             yield report.speed(job.__name__, name, job(field, scale.count, scale.rounds))
+    if "followers" in chosen:
+        say(f"followers, {name}")
+        yield report.followers(name, jobs.followers(field, scale.count, scale.rounds))
     if "change" in chosen:
         say(f"commit of one change, {name}")
         yield report.one_change(name, jobs.one_change(field, scale.loaded, 30 * scale.rounds))
@@ -100,12 +104,12 @@ def main() -> int:
         if wanted.database != "postgresql":
             sections += timed_jobs(jobs.Field(Folders(), settings), scale, chosen)
             sections += once(scale, settings, chosen)
-        if wanted.database != "sqlite" and chosen & {"create", "query", "update", "change"}:
+        if wanted.database != "sqlite" and chosen & {"create", "query", "update", "followers", "change"}:
             databases = stack.enter_context(postgres())
             notes.append(f"{databases.version()}, with its default settings: a commit waits for the disk")
             sections += timed_jobs(jobs.Field(databases, None), scale, chosen)
     notes.append(
-        f"{scale.rounds} rounds after a warm-up, medians; the whole run took {time.perf_counter() - started:.0f} s"
+        f"{scale.rounds} rounds after a warm-up ({3 * scale.rounds} of queries), medians; the whole run took {time.perf_counter() - started:.0f} s"
     )
     found = report.text(sections, notes)
     print(found)

@@ -104,3 +104,24 @@ def one_change(field: Field, loaded: Sequence[int], rounds: int) -> Timings:
         contestants = [contestant(position, size) for position, size in enumerate(loaded)]
         # Going through all that is loaded to find garbage would take longer than the commits.
         return interleaved(contestants, count=1, rounds=rounds, collect=False)
+
+
+def followers(field: Field, count: int, rounds: int) -> Timings:
+    """What commits leave to be done behind them, until somebody asks: the first search, the first look into the past."""
+    ours = OursByColumns(field.place)
+
+    def first_search(stack: ExitStack) -> Work:
+        session = ours.open(stack, filled(ours, stack, count))
+        return lambda: session.search("steel", limit=1)
+
+    def first_past(stack: ExitStack) -> Work:
+        session = ours.open(stack, filled(ours, stack, count))
+        made = ours.update(session, session.query("Record").all(), range(1000, 1000 + count))
+        before = session.at(made.revision - 1)
+        return lambda: before.query("Record limit 1").all()
+
+    contestants = [
+        Contestant("first search after creates", first_search),
+        Contestant("first look into the past after updates", first_past),
+    ]
+    return interleaved(contestants, count=count, rounds=rounds)

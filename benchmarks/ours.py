@@ -62,7 +62,7 @@ class Ours:
     def query(self, handle: rr.Session) -> Sequence[Any]:
         return handle.query("Record").all()
 
-    def update(self, handle: rr.Session, found: Sequence[Any], values: Sequence[int]) -> object:
+    def update(self, handle: rr.Session, found: Sequence[Any], values: Sequence[int]) -> rr.Committed:
         for entity, value in zip(found, values, strict=True):
             entity["priority"] = value
         return handle.commit()

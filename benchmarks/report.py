@@ -94,6 +94,15 @@ def speed(job: str, database: str, timings: Timings) -> Section:
     return Section(rows, f"{TITLES[job]}, {count:,} records, {database}", figures)
 
 
+def followers(database: str, timings: Timings) -> Section:
+    count = next(iter(timings.values())).count
+    figures = table(
+        ["when", "µs per entity", "± spread"],
+        [[each.name, f"{each.each:.1f}", f"{each.spread:.0%}"] for each in timings.values()],
+    )
+    return Section([], f"what followers do behind the commits, {count:,} entities, {database}", figures)
+
+
 def one_change(database: str, timings: Timings) -> Section:
     rows = []
     for (fewer, more), target in ONE_CHANGE.items():
@@ -202,7 +211,6 @@ def machine() -> list[str]:
 def text(sections: Sequence[Section], notes: Sequence[str]) -> str:
     """The whole report as Markdown."""
     judged = [row for section in sections for row in section.rows]
-    verdicts = [row.verdict for row in judged]
     lines = [
         "# Results",
         "",
@@ -211,19 +219,27 @@ def text(sections: Sequence[Section], notes: Sequence[str]) -> str:
         "",
         *(f"- {note}" for note in (*machine(), *notes)),
         "",
-        "## Targets",
-        "",
-        f"{verdicts.count('goal')} of {len(verdicts)} reach the goal, {verdicts.count('hold')} hold, "
-        f"{verdicts.count('MISSED')} are missed. A percentage is of the raw driver's speed.",
-        "",
-        table(["work", "database", "against", "reached", "half of the rounds", "hold / goal", "verdict"], judged),
-        "",
+        *(targets(judged) if judged else ()),
         "## Figures",
     ]
     for section in sections:
         if section.table:
             lines += ["", f"### {section.title}", "", section.table]
     return "\n".join(lines) + "\n"
+
+
+def targets(judged: Sequence[Row]) -> list[str]:
+    """The part that says what is to be reached and what was."""
+    verdicts = [row.verdict for row in judged]
+    counts = f"{verdicts.count('goal')} of {len(verdicts)} reach the goal, {verdicts.count('hold')} hold"
+    return [
+        "## Targets",
+        "",
+        f"{counts}, {verdicts.count('MISSED')} are missed. A percentage is of the raw driver's speed.",
+        "",
+        table(["work", "database", "against", "reached", "half of the rounds", "hold / goal", "verdict"], judged),
+        "",
+    ]
 
 
 def missed(sections: Sequence[Section]) -> list[Row]:
