@@ -77,7 +77,9 @@ def commit_plan(
     yield from keep_up(catalog, start.revision, start.lag)
     outcome, refused = yield from _attempts(catalog, commit, start.revision + 1, numbers)
     if not outcome.journal:
-        return CommitResult(revision=start.revision, time=start.time or now, refused=refused)
+        # Others may have changed what this one found to be as it wants it: the session's copy is old then.
+        stale = list(outcome.stale)
+        return CommitResult(revision=start.revision, time=start.time or now, stale=stale, refused=refused)
     result = CommitResult(
         revision=start.revision + 1,
         # Moments never fall while revisions rise, whatever the clock does.
