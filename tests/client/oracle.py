@@ -163,6 +163,13 @@ class View:
         edits = pending.edits.setdefault(each, {})
         edits[name] = (value, edits[name][1] if name in edits else revision)
 
+    def link(self, task: str, user: str, note: Any) -> None:
+        """Link or unlink, knowing what the room has: what is so already is not recorded."""
+        if self.world.links.get((task, user), GONE) == note:
+            self.pending.links.pop((task, user), None)
+        else:
+            self.pending.links[task, user] = note
+
     def delete(self, each: str) -> None:
         pending = self.pending
         if pending.is_new(each):

@@ -180,6 +180,28 @@ def test_the_length_of_an_unloaded_collection_is_counted_in_the_room(session: Se
     assert len(project["tasks"]) == 4
     other.commit()
     assert len(project["tasks"]) == 4
+    session.delete(session.query("Task where name is new").one())
+    session.commit()
+    other.reset()
+    project = other.get("Project", first["id"])
+    assert project is not None
+    assert len(project["tasks"]) == 3
+    other.delete(other.query("select id from Task limit 1").one())
+    other.commit()
+    assert len(project["tasks"]) == 2
+
+
+def test_members_are_counted_for_all_siblings_in_one_request(session: Session, other: Session) -> None:
+    two_projects(session)
+    session.create("User", {"name": "ann", "assignments": session.query("Task limit 2").all()})
+    session.commit()
+    projects, tasks = other.query("Project order by name").all(), other.query("Task order by name").all()
+    before = other.round_trips
+
+    assert [len(project["tasks"]) for project in projects] == [3, 0]
+    assert [len(task["assignees"]) for task in tasks] == [1, 1, 0]
+    assert other.round_trips == before + 2
+    assert len(other.query("User").one()["assignments"]) == 2
 
 
 def test_local_changes_are_counted_though_the_collection_is_not_loaded(session: Session, other: Session) -> None:
@@ -243,7 +265,9 @@ def test_a_note_is_changed_by_linking_again_and_kept_by_adding_again(session: Se
     session.commit()
     theirs, their_ann = other.query("Task").one(), other.query("User").one()
     theirs["assignees"].add(their_ann)
-    assert not other.operations
+    other.commit()
+    session.refresh(task)
+    assert task["assignees"].note(ann) == "lead"
     theirs["assignees"].link(their_ann, "help")
     other.commit()
 

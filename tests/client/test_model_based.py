@@ -182,7 +182,7 @@ class SessionMachine(RuleBasedStateMachine):
             links.discard(self.handles[other])
         else:
             links.link(self.handles[other], note)
-        self.view.pending.links[task, user] = GONE if gone else note
+        self.view.link(task, user, GONE if gone else note)
 
     @precondition(lambda self: self.current)
     @rule(number=numbers, key=st.sampled_from("xy"), value=st.sampled_from([None, "1", "2"]))

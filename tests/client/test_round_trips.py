@@ -70,6 +70,7 @@ def test_paths_through_collections_take_one_round_trip_each(session: Session, ot
                 assert task["name"]
                 assert len(task["assignees"]) == 0
 
+    # The projects, their tasks, and the numbers of assignees.
     assert cost(other, loop)[0] == 3
 
 

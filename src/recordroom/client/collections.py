@@ -16,7 +16,7 @@ from ..model.ids import show_id
 from ..model.schema import Attribute
 from .entity import Entity
 from .symbols import NOT_SET
-from .work import GONE
+from .work import GONE, KEPT
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # with defaults, which type checkers know and Python 3.11 does not
@@ -44,7 +44,7 @@ class Relation:
         self._attribute = attribute
         self._content: dict[Any, Any] | None = {} if owner._page.new else None
         self._epoch = relations.epoch
-        self._count: tuple[int, int] | None = None  # members in the room, and at which settled change
+        self._count: tuple[int, Any] | None = None  # members in the room, and as of which settled change
 
     @property
     def _loaded(self) -> dict[Any, Any] | None:
@@ -205,8 +205,8 @@ class Links(_Members[E]):
     def add(self, member: E) -> None:
         """Link an entity; one that is linked already keeps its note."""
         member = self._checked(member)
-        if not self._known(member) and not (self._attribute.notes and member in self):
-            self._relations.put_link(self, member, None)
+        if not self._known(member):
+            self._relations.put_link(self, member, KEPT)
 
     def link(self, member: E, note: str | None = None) -> None:
         """Link an entity with a note, or give the link that is there this note."""

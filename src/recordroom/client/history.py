@@ -12,7 +12,7 @@ from ..model.schema import Attribute
 from ..query.request import Change, HistoryRequest
 from .committing import moment
 from .entity import Entity
-from .work import GONE, Batch
+from .work import GONE, Batch, Mark
 
 if TYPE_CHECKING:
     from .session import Session
@@ -150,8 +150,8 @@ def recorded(session: Session, batch: Batch) -> Iterator[Recorded]:
             yield Recorded("update", entity, "", {n: v for n, v in _values(entity).items() if n not in hidden})
     for (_, name), pairs in batch.links.items():
         for source, target, note in pairs:
-            gone = note is GONE
-            yield Recorded("unlink" if gone else "link", source, name, {target: None if gone else note})
+            shown = None if isinstance(note, Mark) else note
+            yield Recorded("unlink" if note is GONE else "link", source, name, {target: shown})
     for (_, name), entries in batch.keys.items():
         for owner, values in entries.items():
             for key, raw in values.items():

@@ -18,7 +18,7 @@ from ..model.operations import Create, Delete, DropKeys, Link, Operation, SetKey
 from .entity import Entity
 from .facts import TypeFacts
 from .symbols import NOT_SET
-from .work import GONE, Batch, NewPage, Pairs
+from .work import GONE, KEPT, Batch, Mark, NewPage, Pairs
 
 __all__ = ["CreateBlock", "DeleteBlock", "Packed", "UpdateBlock", "fold_edits", "order", "pack"]
 
@@ -210,19 +210,17 @@ def _delete_blocks(deleted: Mapping[Entity, int]) -> list[DeleteBlock]:
 
 def _pair_blocks(type_name: str, attribute: str, pairs: Pairs) -> Iterable[Operation]:
     gone = [(source._id, target._id) for source, target, note in pairs if note is GONE]
-    there = [(source._id, target._id, note) for source, target, note in pairs if note is not GONE]
+    kept = [(source._id, target._id) for source, target, note in pairs if note is KEPT]
+    noted = [(source._id, target._id, note) for source, target, note in pairs if type(note) is not Mark]
     if gone:
         sources, targets = (list(each) for each in zip(*gone, strict=True))
         yield Unlink(type=type_name, attribute=attribute, sources=sources, targets=targets)
-    if there:
-        notes = [note for _, _, note in there]
-        yield Link(
-            type=type_name,
-            attribute=attribute,
-            sources=[source for source, _, _ in there],
-            targets=[target for _, target, _ in there],
-            notes=notes if any(note is not None for note in notes) else [],
-        )
+    if kept:
+        sources, targets = (list(each) for each in zip(*kept, strict=True))
+        yield Link(type=type_name, attribute=attribute, sources=sources, targets=targets)
+    if noted:
+        sources, targets, notes = (list(each) for each in zip(*noted, strict=True))
+        yield Link(type=type_name, attribute=attribute, sources=sources, targets=targets, notes=notes)
 
 
 def _key_blocks(type_name: str, attribute: str, keys: Mapping[Entity, Mapping[str, Any]]) -> Iterable[Operation]:

@@ -12,19 +12,18 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidValue
-from ..model.ids import show_id
 from ..model.kinds import WrongValue, raw_loader
 from ..model.schema import Attribute
 from ..query.request import Members, MembersRequest, QueryRequest
 from ..query.request import Page as WirePage
-from ..query.syntax import Compare, Literal, Path, Query
+from ..query.syntax import Call, In, Parameter, Path, Query, Selected
 from .collections import Collection, Links, Mapping, Relation
 from .entity import Entity
 from .facts import Checker, Loader, TypeFacts, checker_of
 from .loading import split_paths, with_revisions
 from .pages import distinct
 from .symbols import NOT_SET
-from .work import GONE, Gone, NewPage, RelationKey
+from .work import GONE, KEPT, Mark, NewPage, RelationKey
 
 if TYPE_CHECKING:
     from .session import Session
@@ -60,7 +59,8 @@ class Relations:
     """Relations to many of one session.
 
     `touched`: reference → owner's id → entities whose reference was set to the owner since it was committed.
-    `settled` counts, for each relation, the commits that changed it: a count that was asked for is good until then.
+    `settled` counts, for each relation, the commits that changed it, and `deletions` entities that went: a count of
+    members that was asked for is good until then.
     What was loaded before the current `epoch` is old.
     """
 
@@ -69,6 +69,7 @@ class Relations:
         self.touched: dict[RelationKey, dict[bytes, dict[Entity, None]]] = {}
         self.settled: dict[RelationKey, int] = {}
         self.epoch = 0
+        self.deletions = 0
 
     # --- views -----------------------------------------------------------------------------------
 
@@ -169,13 +170,10 @@ class Relations:
         found = dict(view._loaded or {})
         for changes in self._changes(view):
             for member, note in changes.items():
-                if note is GONE:
-                    found.pop(member, None)
-                else:
-                    found[member] = note
+                _apply(found, member, note)
         return {member: note for member, note in found.items() if not self.is_gone(member)}
 
-    def _changes(self, view: Relation) -> list[dict[Entity, str | Gone | None]]:
+    def _changes(self, view: Relation) -> list[dict[Entity, str | Mark | None]]:
         key = self.key(view._owner._facts, view._attribute)
         found = []
         with self._session._lock:
@@ -187,13 +185,13 @@ class Relations:
         return found
 
     def change_of(self, view: Links[Any], member: Entity) -> Any:
-        """The recorded note of a link, GONE, or NOT_SET where nothing is recorded."""
+        """The recorded note or mark of a link, or NOT_SET where nothing is recorded."""
         found: Any = NOT_SET
         for changes in self._changes(view):
             found = changes.get(member, found)
         return found
 
-    def put_link(self, view: Links[Any], member: Entity, note: str | Gone | None) -> None:
+    def put_link(self, view: Links[Any], member: Entity, note: str | Mark | None) -> None:
         """Record a link, its new note, or that it goes."""
         session = self._session
         session._editor.allow(view._owner)
@@ -205,18 +203,20 @@ class Relations:
                 self._settle_link(self.key(view._owner._facts, view._attribute), source, target, note)
                 return
             pairs = session._work.pairs(self.key(view._owner._facts, view._attribute))
-            is_there = self._was_there(view, member)
-            if session._work.sent is None and is_there is not None and is_there == (note is not GONE, note):
+            if session._work.sent is None and self._is_so_already(view, member, note):
                 pairs.discard(source, target)
             else:
                 pairs.put(source, target, note)
 
-    def _was_there(self, view: Links[Any], member: Entity) -> tuple[bool, Any] | None:
-        """(linked, note) in the room, as far as that is known."""
-        if view._loaded is None and not member._page.new:
-            return None
-        loaded = view._loaded or {}
-        return (True, loaded[member]) if member in loaded else (False, GONE)
+    @staticmethod
+    def _is_so_already(view: Links[Any], member: Entity, note: str | Mark | None) -> bool:
+        """True where the room is known to have the link like that, or not to have it."""
+        loaded = view._loaded
+        if loaded is None and not member._page.new:
+            return False
+        if loaded is None or member not in loaded:
+            return note is GONE
+        return note is KEPT or loaded[member] == note
 
     def checked_note(self, view: Links[Any], note: Any) -> str | None:
         """A note for a link; InvalidValue otherwise."""
@@ -242,10 +242,7 @@ class Relations:
         with self._session._lock:
             for batch in self._session._work.batches():
                 for name, raw in batch.keys.get(key, {}).get(view._owner, {}).items():
-                    if raw is GONE:
-                        found.pop(name, None)
-                    else:
-                        found[name] = raw
+                    _apply(found, name, raw)
         return found
 
     @staticmethod
@@ -284,7 +281,7 @@ class Relations:
             loaded = view._loaded
             if not session._records():
                 assert loaded is not None
-                _apply_key(loaded, key, raw)
+                _apply(loaded, key, raw)
                 return
             entries = session._work.entries(self.key(owner._facts, view._attribute), owner)
             if session._work.sent is None and loaded is not None and loaded.get(key, GONE) == raw:
@@ -358,11 +355,15 @@ class Relations:
         if view._loaded is not None:
             return
         if not self._session._populates():
-            raise InvalidValue(
-                f"{view._owner._type}.{view._attribute.name} is not loaded, and loading is switched off",
-                type=view._owner._type, attribute=view._attribute.name, value=NOT_SET, expected="to be loaded",
-            )  # fmt: skip
+            raise self._not_loaded(view)
         self.load_many(self._owners(view), view._attribute.name, ())
+
+    @staticmethod
+    def _not_loaded(view: Relation) -> InvalidValue:
+        return InvalidValue(
+            f"{view._owner._type}.{view._attribute.name} is not loaded, and loading is switched off",
+            type=view._owner._type, attribute=view._attribute.name, value=NOT_SET, expected="to be loaded",
+        )  # fmt: skip
 
     def _owners(self, view: Relation) -> list[Entity]:
         """The owner and those siblings that have not loaded the relation either."""
@@ -440,33 +441,52 @@ class Relations:
     # --- counting --------------------------------------------------------------------------------
 
     def count(self, view: Relation) -> int:
-        """How many members there are; a collection that is not loaded is counted in the room."""
-        if view._loaded is None and isinstance(view, Collection) and not self._has_changes(view):
+        """How many members there are; what is not loaded is counted in the room, for all siblings at once."""
+        if view._loaded is None and not self._has_changes(view):
             return self._counted(view)
         return len(self.members(view))
 
-    def _has_changes(self, view: Collection) -> bool:
+    def _has_changes(self, view: Relation) -> bool:
         """True where what is recorded may change the count."""
-        session, name = self._session, view._attribute.inverse
+        work = self._session._work
+        if isinstance(view, Links):
+            return bool(self._changes(view)) or any(batch.deleted for batch in work.batches())
         if self._touched_by(view):
             return True
-        with session._lock:
-            for batch in session._work.batches():
-                for entity in (*batch.modified, *batch.deleted):
-                    page, row = entity._place()
-                    if name in entity._facts.references and page.raw(name, row) in (view._owner._id, NOT_SET):
-                        return True
-        return False
+        owner, name = view._owner._id, view._attribute.inverse
+        with self._session._lock:
+            changed = [entity for batch in work.batches() for entity in (*batch.modified, *batch.deleted)]
+            return any(
+                name in entity._facts.references and entity._page.raw(name, entity._row) in (owner, NOT_SET)
+                for entity in changed
+            )
 
-    def _counted(self, view: Collection) -> int:
-        session = self._session
-        settled = self.settled.get(self.key(view._owner._facts, view._attribute), 0)
+    def _counted(self, view: Relation) -> int:
+        changes = self.settled.get(self.key(view._owner._facts, view._attribute), 0)
+        settled = changes, self.deletions, self.epoch
         if view._count is None or view._count[1] != settled:
-            condition = Compare("is", Path((view._attribute.inverse,)), Literal(show_id(view._owner._id)))
-            query = Query(type=view._attribute.target, where=condition)
-            request = QueryRequest(database=session.database, query=query, at=session._at)
-            view._count = (session.transport.count(request), settled)
+            if not self._session._populates():
+                raise self._not_loaded(view)
+            owners = self._owners(view)
+            counts = self._ask_counts(owners, view._attribute.name)
+            for owner in owners:
+                self.view(owner, view._attribute.name)._count = (counts.get(owner._id, 0), settled)
+        assert view._count is not None
         return view._count[0]
+
+    def _ask_counts(self, owners: Sequence[Entity], name: str) -> dict[bytes, int]:
+        session = self._session
+        select = (Selected(Path(("id",)), "owner"), Selected(Call("count", (Path((name,)),)), "members"))
+        type_name = owners[0]._facts.owner(name)
+        request = QueryRequest(
+            database=session.database,
+            query=Query(type=type_name, select=select, where=In(Path(("id",)), (Parameter("ids"),))),
+            size=len(owners),
+            at=session._at,
+            parameters={"ids": [owner._id for owner in owners]},
+        )
+        columns = session.transport.query(request).columns
+        return dict(zip(columns["owner"], columns["members"], strict=True))
 
     # --- after a commit --------------------------------------------------------------------------
 
@@ -519,7 +539,7 @@ class Relations:
                     and view._loaded is not None
                     and self.key(one._facts, attribute) == key
                 ):
-                    _apply_key(view._loaded, other, note)
+                    _apply(view._loaded, other, note)
 
     def settle_keys(self, key: RelationKey, entries: AnyMapping[Entity, AnyMapping[str, Any]]) -> None:
         """Entries of mappings were committed."""
@@ -527,7 +547,7 @@ class Relations:
             view = (owner._open or {}).get(key[1])
             if view is not None and view._loaded is not None:
                 for each, raw in values.items():
-                    _apply_key(view._loaded, each, raw)
+                    _apply(view._loaded, each, raw)
 
     def expire_all(self) -> None:
         """Forget what is loaded of every relation."""
@@ -540,8 +560,10 @@ class Relations:
             view._count = None
 
 
-def _apply_key(loaded: dict[Any, Any], key: Any, value: Any) -> None:
+def _apply(loaded: dict[Any, Any], key: Any, value: Any) -> None:
     if value is GONE:
         loaded.pop(key, None)
+    elif value is KEPT:
+        loaded.setdefault(key, None)
     else:
         loaded[key] = value

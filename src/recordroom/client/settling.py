@@ -220,6 +220,7 @@ class _Settlement:
         page, row = entity._place()
         page.gone.add(row)
         entity._edits = None
+        self.session._relations.deletions += 1
         self.work.now.modified.pop(entity, None)
         self.work.now.deleted.pop(entity, None)
 

@@ -18,18 +18,19 @@ from ..model.operations import Publish
 from .entity import Entity
 from .pages import Page
 
-__all__ = ["GONE", "Batch", "Gone", "Keys", "NewPage", "Pairs", "RelationKey", "Work", "is_open"]
+__all__ = ["GONE", "KEPT", "Batch", "Keys", "Mark", "NewPage", "Pairs", "RelationKey", "Work", "is_open"]
 
 RelationKey = tuple[str, str]  # declaring type, attribute
 
 
-class Gone(Enum):
-    """What stands for a pair or a key that is taken away."""
+class Mark(Enum):
+    """GONE: a pair or a key that is taken away. KEPT: a pair with the note that it has, or none if it is new."""
 
     GONE = "GONE"
+    KEPT = "KEPT"
 
 
-GONE = Gone.GONE
+GONE, KEPT = Mark.GONE, Mark.KEPT
 
 
 class NewPage(Page):
@@ -58,15 +59,15 @@ def is_open(page: Page) -> TypeGuard[NewPage]:
 
 
 class Pairs:
-    """Changes of one links attribute: source → target → note, or GONE; readable from both sides."""
+    """Changes of one links attribute: source → target → note or mark; readable from both sides."""
 
     __slots__ = ("backward", "forward")
 
     def __init__(self) -> None:
-        self.forward: dict[Entity, dict[Entity, str | Gone | None]] = {}
-        self.backward: dict[Entity, dict[Entity, str | Gone | None]] = {}
+        self.forward: dict[Entity, dict[Entity, str | Mark | None]] = {}
+        self.backward: dict[Entity, dict[Entity, str | Mark | None]] = {}
 
-    def put(self, source: Entity, target: Entity, note: str | Gone | None) -> None:
+    def put(self, source: Entity, target: Entity, note: str | Mark | None) -> None:
         """Record one pair; the last word counts."""
         self.forward.setdefault(source, {})[target] = note
         self.backward.setdefault(target, {})[source] = note
@@ -80,11 +81,11 @@ class Pairs:
                 if not partners:
                     del side[one]
 
-    def side(self, forward: bool) -> dict[Entity, dict[Entity, str | Gone | None]]:
+    def side(self, forward: bool) -> dict[Entity, dict[Entity, str | Mark | None]]:
         """The changes by source, or by target."""
         return self.forward if forward else self.backward
 
-    def __iter__(self) -> Iterator[tuple[Entity, Entity, str | Gone | None]]:
+    def __iter__(self) -> Iterator[tuple[Entity, Entity, str | Mark | None]]:
         for source, targets in self.forward.items():
             for target, note in targets.items():
                 yield source, target, note
