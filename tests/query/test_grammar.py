@@ -368,3 +368,9 @@ def test_selected_and_ordered_values_render() -> None:
 def test_a_query_must_be_text() -> None:
     with pytest.raises(TypeError):
         parse(b"Task")  # type: ignore[arg-type]
+
+
+def test_a_whole_number_beyond_all_numbers_is_refused() -> None:
+    with pytest.raises(QuerySyntaxError, match="a number up to"):
+        parse(f"Task where bid > {'9' * 401}")
+    assert parse(f"Task where bid > {'9' * 300}").where is not None

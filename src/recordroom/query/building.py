@@ -296,12 +296,10 @@ def _unescaped(token: Token) -> str:
 
 
 def _number(token: Token) -> int | float:
-    if token.isdigit():
-        return int(token) if len(token) <= 400 else float("inf")
     number = float(token)
     if not math.isfinite(number):
         raise _wrong(token, repr(str(token)), "a number up to 1.7e308")
-    return number
+    return int(token) if token.isdigit() else number
 
 
 def _count(token: Token) -> int:
