@@ -45,8 +45,8 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
     from .store.room import Room
 
     room = Room.open(str(given), mode=mode, create=create, wait=wait, actor=actor, **settings)
-    session = Session(room, database=database, page_size=page_size)
     try:
+        session = Session(room, database=database, page_size=page_size)
         session.schema  # noqa: B018 - a database that there is not is an error now, not later
     except BaseException:
         room.close()

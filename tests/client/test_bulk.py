@@ -167,9 +167,11 @@ def test_references_may_be_entities_or_ids(session: Session, other: Session) -> 
 
     assert list(project["tasks"]) == [made[0], made[1]]
     assert made[0]["project"] is project
+    made[1]["project"], made[2]["project"] = None, project
+    assert list(project["tasks"]) == [made[2], made[0]]
     session.commit()
-    assert list(project["tasks"]) == [made[0], made[1]]
-    assert [t["name"] for t in other.query("Project").one()["tasks"]] == ["a", "b"]
+    assert project["tasks"] == [made[0], made[2]]
+    assert [t["name"] for t in other.query("Project").one()["tasks"]] == ["a", "c"]
 
 
 def test_collections_of_rows_are_assigned(session: Session, other: Session) -> None:

@@ -575,6 +575,23 @@ def test_a_commit_of_unknown_fate_is_settled_by_the_next(session: Session, wire:
     assert session.state(task) == "clean"
 
 
+def test_an_interrupted_commit_is_settled_by_the_next(session: Session, wire: Wire, other: Session) -> None:
+    task = session.create("Task", {"name": "a"})
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    wire.after = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        session.commit()
+    wire.after = lambda: None
+    result = session.commit()
+
+    assert result.repeated
+    assert task["number"] == 1
+    assert other.query("Task").count() == 1
+
+
 def test_rolling_back_a_commit_of_unknown_fate_gives_it_up(session: Session, wire: Wire) -> None:
     task = session.create("Task", {"name": "a"})
 

@@ -373,6 +373,20 @@ def test_reset_forgets_every_entity(session: Session) -> None:
     assert session.query("Task").count() == 2
 
 
+def test_types_and_databases_are_mappings(session: Session) -> None:
+    assert session.types.get("Taks") is None
+    assert session.types.get("Task") is session.types["Task"]
+    assert session.databases.get("nope", 3) == 3
+    assert "Task" in session.types
+    assert "Task" in repr(session.types)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "10"])
+def test_a_page_has_a_row_at_least(connect: Connect, size: Any) -> None:
+    with pytest.raises(InvalidValue):
+        connect(page_size=size)
+
+
 def test_a_session_says_what_it_is_of(session: Session) -> None:
     assert "main" in repr(session)
     assert "revision 1" in repr(session.at(1))

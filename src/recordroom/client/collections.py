@@ -15,6 +15,7 @@ from ..errors import InvalidValue
 from ..model.ids import show_id
 from ..model.schema import Attribute
 from .entity import Entity
+from .entries import checked_entry, shown_entry
 from .symbols import NOT_SET
 from .work import GONE, KEPT
 
@@ -200,7 +201,7 @@ class Links(_Members[E]):
         change = self._relations.change_of(self, member)
         if change is not NOT_SET:
             return change is not GONE and not self._relations.is_gone(member)
-        return member in self._relations.links(self)
+        return self._relations.link_of(self, member) is not GONE
 
     def add(self, member: E) -> None:
         """Link an entity; one that is linked already keeps its note."""
@@ -215,11 +216,11 @@ class Links(_Members[E]):
 
     def note(self, member: E) -> str | None:
         """The note of the link with an entity; InvalidValue if they are not linked."""
-        found = self._relations.links(self)
-        if member not in found:
+        note = self._relations.link_of(self, self._checked(member))
+        if note is GONE:
             raise self._wrong(member, "one of its members")
-        note: str | None = found[member]
-        return note
+        found: str | None = note
+        return found
 
     def discard(self, member: E) -> None:
         """Take the link with an entity away, if there is one."""
@@ -239,15 +240,17 @@ class Mapping(Relation, MutableMapping[str, V]):
     __hash__ = None  # type: ignore[assignment]
 
     def __getitem__(self, key: str) -> V:
-        raw = self._relations.values(self)[key]
-        value: V = self._relations.shown_value(self._attribute, raw)
+        raw = self._relations.entry_of(self, key)
+        if raw is GONE:
+            raise KeyError(key)
+        value: V = shown_entry(self._attribute, raw)
         return value
 
     def __setitem__(self, key: str, value: V) -> None:
-        self._relations.put_key(self, *self._relations.checked_entry(self._owner._facts, self._attribute, key, value))
+        self._relations.put_key(self, *checked_entry(self._owner._facts, self._attribute, key, value))
 
     def __delitem__(self, key: str) -> None:
-        if key not in self._relations.values(self):
+        if self._relations.entry_of(self, key) is GONE:
             raise KeyError(key)
         self._relations.put_key(self, key, GONE)
 
@@ -258,7 +261,7 @@ class Mapping(Relation, MutableMapping[str, V]):
         return len(self._relations.values(self))
 
     def __contains__(self, key: object) -> bool:
-        return key in self._relations.values(self)
+        return isinstance(key, str) and self._relations.entry_of(self, key) is not GONE
 
     def assign(self, values: Any) -> None:
         """Make these the entries: sets and drops what differs."""

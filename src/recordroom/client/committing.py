@@ -134,9 +134,13 @@ class Committer:
         except StoreUnavailable:
             self._unsure = flight
             raise
-        except BaseException:
+        except Exception:
             with session._lock:
                 session._work.give_back(flight.batch)
+            raise
+        except BaseException:
+            # Interrupted: it may have been applied or not.
+            self._unsure = flight
             raise
         with session._lock, paused_collector:
             refused = tuple(map(self._refused, result.refused))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..errors import UnknownDatabase
 from ..model.schema import close_names
@@ -27,6 +28,10 @@ class Databases(Mapping[str, DatabaseInfo]):
             return found[key]
         except KeyError:
             raise UnknownDatabase(name=key, suggestions=close_names(key, found)) from None
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """What there is to know of a database, or `default` where there is no such one."""
+        return self._all().get(key, default)
 
     def __contains__(self, key: object) -> bool:
         return key in self._all()

@@ -12,6 +12,7 @@ from ..model.schema import Attribute
 from ..query.request import Change, HistoryRequest
 from .committing import moment
 from .entity import Entity
+from .entries import shown_entry
 from .work import GONE, Batch, Mark
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def recorded(session: Session, batch: Batch) -> Iterator[Recorded]:
         for owner, values in entries.items():
             for key, raw in values.items():
                 attribute = owner._facts.many[name]
-                value = None if raw is GONE else session._relations.shown_value(attribute, raw)
+                value = None if raw is GONE else shown_entry(attribute, raw)
                 yield Recorded("drop_key" if raw is GONE else "set_key", owner, name, {key: value})
     for entity in batch.deleted:
         yield Recorded("delete", entity, "", {})

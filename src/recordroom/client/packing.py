@@ -84,6 +84,7 @@ def fold_edits(batch: Batch) -> None:
         if page.new and isinstance(page, NewPage) and page.bulk and entity._edits:
             for name, raw in entity._edits.items():
                 page.put(name, row, raw)
+            page.changes += 1
             entity._edits = None
 
 

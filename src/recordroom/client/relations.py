@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as AnyMapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidValue
-from ..model.kinds import WrongValue, raw_loader
+from ..model.kinds import WrongValue
 from ..model.schema import Attribute
 from ..query.request import Members, MembersRequest, QueryRequest
 from ..query.request import Page as WirePage
 from ..query.syntax import Call, In, Parameter, Path, Query, Selected
 from .collections import Collection, Links, Mapping, Relation
 from .entity import Entity
-from .facts import Checker, Loader, TypeFacts, checker_of
+from .entries import checked_entry, checked_text
+from .facts import TypeFacts
 from .loading import split_paths, with_revisions
 from .pages import distinct
 from .symbols import NOT_SET
@@ -35,24 +35,6 @@ _VIEWS: dict[str, type[Collection] | type[Links] | type[Mapping]] = {
     "links": Links,
     "mapping": Mapping,
 }
-
-
-@lru_cache(maxsize=256)
-def _entry_attribute(attribute: Attribute) -> Attribute:
-    return Attribute(name=attribute.name, kind=attribute.of)
-
-
-@lru_cache(maxsize=256)
-def _entry_checker(attribute: Attribute) -> Checker:
-    return checker_of(_entry_attribute(attribute))
-
-
-@lru_cache(maxsize=256)
-def _entry_loader(attribute: Attribute) -> Loader | None:
-    return raw_loader(_entry_attribute(attribute))
-
-
-_check_key = checker_of(Attribute(name="key", kind="text"))
 
 
 class Relations:
@@ -155,9 +137,8 @@ class Relations:
     def _in_bulk(self, page: NewPage, view: Relation) -> Iterable[Entity]:
         if not self._session.schema.is_a(page.type, view._attribute.target):
             return ()
-        owner = view._owner._id
-        column = page.columns[view._attribute.inverse]
-        return [self._session._identity.at(page, row) for row, raw in enumerate(column) if raw == owner]
+        rows = page.rows_by(view._attribute.inverse).get(view._owner._id, ())
+        return [self._session._identity.at(page, row) for row in rows]
 
     # --- links -----------------------------------------------------------------------------------
 
@@ -183,6 +164,16 @@ class Relations:
                     if changes:
                         found.append(dict(changes))
         return found
+
+    def link_of(self, view: Links[Any], member: Entity) -> Any:
+        """The note of one link; GONE where there is none."""
+        self._load(view)
+        loaded = view._loaded or {}
+        found = {member: loaded[member]} if member in loaded else {}
+        for changes in self._changes(view):
+            if member in changes:
+                _apply(found, member, changes[member])
+        return GONE if self.is_gone(member) else found.get(member, GONE)
 
     def change_of(self, view: Links[Any], member: Entity) -> Any:
         """The recorded note or mark of a link, or NOT_SET where nothing is recorded."""
@@ -225,7 +216,7 @@ class Relations:
         if not view._attribute.notes:
             raise view._wrong(note, "no note: these links are declared without notes")
         try:
-            return str(_check_key(note))
+            return str(checked_text(note))
         except WrongValue as error:
             raise view._wrong(note, f"a note: {error}") from None
 
@@ -236,6 +227,16 @@ class Relations:
         self._load(view)
         return self._overlaid_values(view)
 
+    def entry_of(self, view: Relation, key: str) -> Any:
+        """The raw scalar of one entry; GONE where there is none."""
+        self._load(view)
+        found = (view._loaded or {}).get(key, GONE)
+        declared = self.key(view._owner._facts, view._attribute)
+        with self._session._lock:
+            for batch in self._session._work.batches():
+                found = batch.keys.get(declared, {}).get(view._owner, {}).get(key, found)
+        return found
+
     def _overlaid_values(self, view: Relation) -> dict[str, Any]:
         key = self.key(view._owner._facts, view._attribute)
         found = dict(view._loaded or {})
@@ -244,32 +245,6 @@ class Relations:
                 for name, raw in batch.keys.get(key, {}).get(view._owner, {}).items():
                     _apply(found, name, raw)
         return found
-
-    @staticmethod
-    def shown_value(attribute: Attribute, raw: Any) -> Any:
-        """The Python value of an entry of a mapping."""
-        load = _entry_loader(attribute)
-        return raw if load is None or raw is None else load(raw)
-
-    @staticmethod
-    def checked_entry(facts: TypeFacts, attribute: Attribute, key: Any, value: Any) -> tuple[str, Any]:
-        """A key and a raw scalar; InvalidValue otherwise."""
-        try:
-            checked_key = _check_key(key)
-            if not checked_key:
-                raise WrongValue("a key that is not empty")
-        except WrongValue as error:
-            raise InvalidValue(
-                type=facts.name, attribute=attribute.name, value=key, expected=f"as a key, {error}"
-            ) from None
-        try:
-            raw = _entry_checker(attribute)(value)
-            if raw is None:
-                raise WrongValue(f"{_entry_attribute(attribute).kind_of.expected(attribute)}; del drops a key")
-        except WrongValue as error:
-            place = f"{attribute.name}[{key!r}]"
-            raise InvalidValue(type=facts.name, attribute=place, value=value, expected=str(error)) from None
-        return checked_key, raw
 
     def put_key(self, view: Mapping, key: str, raw: Any) -> None:
         """Record a value under a key, or that the key goes."""
@@ -300,7 +275,7 @@ class Relations:
                     type=facts.name, attribute=name, value=value, expected="a mapping from keys to values"
                 )
             for key, each in value.items():
-                self.checked_entry(facts, attribute, key, each)
+                checked_entry(facts, attribute, key, each)
             return dict(value)
         if isinstance(value, str | bytes | AnyMapping) or not isinstance(value, Iterable):
             raise InvalidValue(

@@ -65,6 +65,8 @@ class Session:
     def __init__(
         self, transport: Transport, *, database: str = "main", page_size: int = 1000, at: int | None = None
     ) -> None:
+        if type(page_size) is not int or page_size < 1:
+            raise InvalidValue(type="Session", attribute="page_size", value=page_size, expected="a number from 1")
         self._meter = transport if isinstance(transport, Metered) else Metered(transport)
         self.transport = cast(Transport, self._meter)
         self.database = database

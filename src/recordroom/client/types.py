@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..errors import UnknownType
 from .entity import Entity
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ class Types(Mapping[str, type[Entity]]):
 
     def __getitem__(self, name: str) -> type[Entity]:
         return self._session._identity.cls(self._session._facts(name).name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The class of a type, or `default` where there is no such type."""
+        try:
+            return self[name]
+        except UnknownType:
+            return default
 
     def __contains__(self, name: object) -> bool:
         return name in self._session.schema

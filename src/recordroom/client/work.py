@@ -38,10 +38,10 @@ class NewPage(Page):
 
     Those of `create` are in `entities`, with all their values as edits; those of `create_many` have columns.
     `sent`: a commit with them is on its way, so that edits belong to the next one. `changes` counts edits made
-    after creating; `indexes` are `ensuring`'s: names → (changes, rows, values → row).
+    after creating; `indexes` are `ensuring`'s: names → (changes, rows, values → row); `owners` those of `rows_by`.
     """
 
-    __slots__ = ("__weakref__", "bulk", "changes", "entities", "indexes", "sent")
+    __slots__ = ("__weakref__", "bulk", "changes", "entities", "indexes", "owners", "sent")
 
     def __init__(self, type_name: str, ids: list[bytes], columns: dict[str, list[Any]], plain: frozenset[str]) -> None:
         super().__init__(type_name, ids, columns, plain)
@@ -49,8 +49,19 @@ class NewPage(Page):
         self.bulk = bool(ids)
         self.sent = False
         self.changes = 0
+        self.owners: dict[str, tuple[int, dict[Any, list[int]]]] = {}
         self.indexes: dict[tuple[str, ...], tuple[int, int, dict[tuple[Any, ...], int]]] = {}
         self.entities: list[Entity] = []
+
+    def rows_by(self, name: str) -> dict[Any, list[int]]:
+        """Raw scalar of a loaded column → the rows that have it."""
+        changes, found = self.owners.get(name, (-1, {}))
+        if changes != self.changes:
+            found = {}
+            for row, raw in enumerate(self.columns[name]):
+                found.setdefault(raw, []).append(row)
+            self.owners[name] = (self.changes, found)
+        return found
 
 
 def is_open(page: Page) -> TypeGuard[NewPage]:
