@@ -26,7 +26,7 @@ from recordroom.client.session import Session
 from recordroom.errors import Conflict, Error, InvalidReference, NotFound
 from tests.client.oracle import ATTRIBUTES, GONE, REFERENCES, Pending, View, World
 
-EXAMPLES = 12 * int(os.environ.get("RECORDROOM_EXAMPLES", "1"))
+EXAMPLES = 40 * int(os.environ.get("RECORDROOM_EXAMPLES", "1"))
 STEPS = 25
 
 numbers = st.integers(0, 9)
