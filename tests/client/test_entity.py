@@ -201,6 +201,15 @@ def test_items_and_values_load_all_unset_scalars_in_one_request(session: Session
     assert other.round_trips == before + 1
 
 
+def test_dots_do_not_read_attributes_and_say_what_does(session: Session) -> None:
+    task = session.create("Task", {"name": "anim"})
+
+    with pytest.raises(AttributeError, match=r'entity\["name"\]'):
+        task.name  # type: ignore[attr-defined] # noqa: B018
+    assert not hasattr(task, "nmae")
+    assert task._ipython_key_completions_() == list(task)
+
+
 def test_isinstance_goes_by_the_type_of_the_session(session: Session) -> None:
     user = session.create("User", {"name": "ann"})
 

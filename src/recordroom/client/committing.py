@@ -150,10 +150,15 @@ class Committer:
     def _send(self, commit: Commit) -> CommitResult:
         for pause in _RETRY_AFTER:
             try:
-                return self._session.transport.commit(commit)
+                return self._try(commit)
             except StoreUnavailable:
                 time.sleep(pause)
-        return self._session.transport.commit(commit)
+        return self._try(commit)
+
+    def _try(self, commit: Commit) -> CommitResult:
+        # An embedded room applies the commit in this call: a bulk build like any other.
+        with paused_collector:
+            return self._session.transport.commit(commit)
 
     def _refused(self, refusal: Refusal) -> Refused:
         entity = self._entity(refusal.type, refusal.entity)

@@ -91,6 +91,16 @@ class Entity(msgspec.Struct, MutableMapping[str, Any], metaclass=_EntityClass, e
     def __hash__(self) -> int:
         return hash(self._id)
 
+    if not TYPE_CHECKING:  # A type checker finds such mistakes by itself, unless it sees this.
+
+        def __getattr__(self, name: str) -> NoReturn:
+            known = not name.startswith("_") and name in self._facts.attributes
+            hint = f'; an attribute is read as entity["{name}"]' if known else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self._facts.attributes)
+
     def __copy__(self) -> Entity:
         return self
 

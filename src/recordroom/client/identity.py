@@ -109,10 +109,11 @@ class Identity:
         entity = self.map(root).get(each)
         if entity is not None or root not in self._lazy:
             return entity
-        for page in self._lazy[root]:
-            row = _row_of(page.ids, each)
-            if row is not None and row not in page.gone:
-                return self.at(page, row)
+        with self._session._lock:
+            for page in self._lazy[root]:
+                row = _row_of(page.ids, each)
+                if row is not None and row not in page.gone:
+                    return self.at(page, row)
         return None
 
     # --- pages that arrive -----------------------------------------------------------------------

@@ -71,12 +71,6 @@ class Page:
             if name in self.columns:
                 self.put(name, row, NOT_SET)
 
-    def drop(self, names: Iterable[str]) -> None:
-        """Make these attributes not loaded for the whole page."""
-        for name in names:
-            self.columns.pop(name, None)
-            self.ready.pop(name, None)
-
     def fill(self, rows: Sequence[int], columns: dict[str, list[Any]]) -> None:
         """Put loaded columns in place: value i belongs to `rows[i]`.
 
