@@ -63,25 +63,28 @@ WRONG = {
 }
 
 
-def check(folder: Path, script: str) -> str:
-    """What mypy has to say of a script beside the stubs."""
-    (folder / "studio_types.py").write_text(stubs(Schema(TYPES)))
-    (folder / "script.py").write_text(script)
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "script.py", "studio_types.py"]
+HEAD = 'from studio_types import connect\n\nsession = connect()\ntask = session.create("Task")\n'
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What mypy has to say of a good script and of a wrong one beside the stubs."""
+    folder = tmp_path_factory.mktemp("stubs")
+    files = {"studio_types.py": stubs(Schema(TYPES)), "good.py": GOOD, "wrong.py": HEAD + "\n".join(WRONG)}
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", *files]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
 
-def test_a_good_script_is_accepted_and_its_types_are_known(tmp_path: Path) -> None:
-    assert "Success" in check(tmp_path, GOOD)
+def test_a_good_script_is_accepted_and_its_types_are_known(said: str) -> None:
+    assert [line for line in said.splitlines() if not line.startswith(("wrong.py", "Found"))] == []
 
 
-def test_each_wrong_line_of_a_script_is_found(tmp_path: Path) -> None:
-    head = 'from studio_types import connect\n\nsession = connect()\ntask = session.create("Task")\n'
-    said = check(tmp_path, head + "\n".join(WRONG))
-
-    for place, (line, words) in enumerate(WRONG.items(), start=head.count("\n") + 1):
-        found = [each for each in said.splitlines() if each.startswith(f"script.py:{place}: error")]
+def test_each_wrong_line_of_a_script_is_found(said: str) -> None:
+    for place, (line, words) in enumerate(WRONG.items(), start=HEAD.count("\n") + 1):
+        found = [each for each in said.splitlines() if each.startswith(f"wrong.py:{place}: error")]
         assert any(words in each.lower() for each in found), (line, said)
     assert f"Found {len(WRONG)} errors" in said
 
