@@ -314,6 +314,14 @@ def test_what_is_too_deep_or_too_long_is_refused_soon(text: str) -> None:
     assert time.process_time() - started < 20
 
 
+def test_parentheses_in_a_quoted_name_are_no_nesting() -> None:
+    name = "(" * 400 + '"'
+
+    query = parse(f"Task where metadata.`{name}` is 1")
+
+    assert parse(render(query)) == query
+
+
 def test_long_lists_of_ids_are_read() -> None:
     condition = parse_condition(f"id in ({', '.join(['ce9b348f-8809-11e3-821c-20c9d081909b'] * 5_000)})")
 

@@ -40,6 +40,6 @@ def desk(request: pytest.FixtureRequest) -> Iterator[Desk]:
         if desk.revision != start:
             assert [str(problem) for problem in desk.report()] == []
     finally:
-        desk.room.actor = "owner"
+        desk.act_as("owner")
         if desk.revision != start:
             desk.wipe()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from recordroom.model.actor import Actor
 from recordroom.model.ids import new_id, new_ids
 from recordroom.model.kinds import Storage
 from recordroom.model.operations import Commit, CommitResult, Create, DefineType, Operation
@@ -87,6 +88,10 @@ class Desk:
     def commit(self, *operations: Operation, room: Room | None = None, **facts: Any) -> CommitResult:
         commit = Commit(**{"id": new_id(), "operations": list(operations), **facts})
         return (room or self.room).commit(commit)
+
+    def act_as(self, name: str) -> None:
+        """Commit as somebody else from now on."""
+        self.room = self.room.acting(Actor(name=name))
 
     def create(self, type_name: str, **columns: list[Any]) -> list[bytes]:
         """New entities, committed; their ids."""

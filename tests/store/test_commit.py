@@ -119,7 +119,7 @@ def test_the_same_id_of_another_actor_is_another_commit(desk: Desk) -> None:
     one, two = new_ids(2)
     desk.room.commit(Commit(id=commit_id, operations=[Create("Task", [one])]))
 
-    desk.room.actor = "someone else"
+    desk.act_as("someone else")
     result = desk.room.commit(Commit(id=commit_id, operations=[Create("Task", [two])]))
 
     assert not result.repeated
@@ -193,7 +193,7 @@ def test_a_commit_that_fails_changes_nothing(desk: Desk) -> None:
 
 def test_time_never_falls_while_revisions_rise(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     first = desk.commit(Create("Task", [new_id()]))
-    monkeypatch.setattr("recordroom.store.room.time.time_ns", lambda: 1_000)
+    monkeypatch.setattr("recordroom.store.requests.time.time_ns", lambda: 1_000)
 
     second = desk.commit(Create("Task", [new_id()]))
 

@@ -11,7 +11,7 @@ from tests.store.desk import Desk
 def test_history_tells_who_changed_what_when_newest_first(desk: Desk) -> None:
     task = desk.create_one("Task", name="a", status=None, hidden=None)
     created = desk.revision
-    desk.room.actor = "ann"
+    desk.act_as("ann")
     commit_id = new_id()
     result = desk.commit(Update("Task", [task], {"name": ["b"], "bid": [3]}), id=commit_id, notes="better")
 

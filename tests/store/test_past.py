@@ -84,7 +84,7 @@ def test_headers_stay_as_long_as_something_names_them(desk: Desk) -> None:
 def test_history_says_that_its_beginning_was_pruned(desk: Desk) -> None:
     [task] = desk.create("Task", name=["a"])
     created = desk.revision
-    desk.room.actor = "ann"
+    desk.act_as("ann")
     desk.commit(Update("Task", [task], {"name": ["b"]}))
     desk.commit(Update("Task", [task], {"name": ["c"]}))
     prune(desk, desk.revision - 1)

@@ -67,7 +67,7 @@ def _parsed(text: str, start: str) -> Any:
     return _cached(text, start) if len(text) <= _CACHED_LENGTH else _parse(text, start)
 
 
-_TOKEN = re.compile(r"""[\w.-]+|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s\w]""", re.DOTALL)
+_TOKEN = re.compile(r"""[\w.-]+|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`]|``)*`|[^\s\w]""", re.DOTALL)
 _MARGIN = 3  # parentheses that only group are no levels of the tree
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 import msgspec
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ..errors import InvalidSchema
 from ..model.kinds import text_is_clean
@@ -19,7 +18,7 @@ from .migrations import FORMAT
 from .plans import Fetch, Plan, Run
 from .search import forget, search_tables_ddl
 from .settings import Settings, dump, load
-from .tables import sql_dialect, system_tables
+from .tables import table_statements
 
 __all__ = [
     "RoomFacts",
@@ -59,9 +58,9 @@ def create_room(dialect: str, room_id: bytes, settings: Settings) -> Plan[None]:
     # In one go: a round trip for each is what takes time on a server.
     yield Run(";\n".join(_own_statements(dialect)))
     yield Run(
-        'INSERT INTO rr_room ("only", format, id, revision, schema_revision, pruned, settings)'
-        f" VALUES ({placeholders(dialect, 7)})",
-        (1, FORMAT, room_id, 0, 1, 0, dump(settings)),
+        'INSERT INTO rr_room ("only", format, id, revision, schema_revision, pruned, access_revision, settings)'
+        f" VALUES ({placeholders(dialect, 8)})",
+        (1, FORMAT, room_id, 0, 1, 0, 0, dump(settings)),
     )
     yield from insert_database(dialect, DatabaseInfo(key=DEFAULT_DATABASE), 1)
 
@@ -69,12 +68,7 @@ def create_room(dialect: str, room_id: bytes, settings: Settings) -> Plan[None]:
 def _own_statements(dialect: str) -> Iterator[str]:
     if dialect == "postgresql":
         yield from POSTGRES_FUNCTIONS
-    sql = sql_dialect(dialect)
-    for table in system_tables().sorted_tables:
-        text = str(CreateTable(table).compile(dialect=sql)).rstrip()
-        yield f"{text} STRICT" if dialect == "sqlite" else text
-        for index in sorted(table.indexes, key=lambda each: str(each.name)):
-            yield str(CreateIndex(index).compile(dialect=sql))
+    yield from table_statements(dialect)
     yield from search_tables_ddl(dialect)
 
 

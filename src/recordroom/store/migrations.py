@@ -11,14 +11,24 @@ from collections.abc import Callable
 
 from ..errors import RoomDamaged, RoomReadOnly, RoomTooNew
 from .plans import Plan, Run
+from .tables import table_statements
 
 __all__ = ["FORMAT", "MIGRATIONS", "Migration", "check_format", "migrate"]
 
-FORMAT = 1
+FORMAT = 2
 Migration = Callable[[str], Plan[None]]  # is told the dialect
 
+
+def _accounts(dialect: str) -> Plan[None]:
+    """From 1 to 2: the tables that accounts, access rules and webhooks need."""
+    integer = "INTEGER" if dialect == "sqlite" else "BIGINT"
+    yield Run(f"ALTER TABLE rr_room ADD COLUMN access_revision {integer} NOT NULL DEFAULT 0")
+    for text in table_statements(dialect, ("rr_delivery", "rr_secret")):
+        yield Run(text)
+
+
 # format → the step from it to the next one
-MIGRATIONS: dict[int, Migration] = {}
+MIGRATIONS: dict[int, Migration] = {1: _accounts}
 
 
 def check_format(found: int, where: str, *, read_only: bool) -> bool:

@@ -63,19 +63,28 @@ class Opened:
     def catch_up(self, lag: FollowersBehind) -> None:
         """Let followers read everything there is, a batch at a time, so that commits get their turn."""
         with self._writer() as driver:
-            while driver.write(self._read_on(lag)):
+            while driver.write(self.read_on(lag)):
                 pass
 
-    def _read_on(self, lag: FollowersBehind) -> Plan[bool]:
+    def read_on(self, lag: FollowersBehind) -> Plan[bool]:
+        """One batch of what followers have to read, as part of a writing plan; whether there is more."""
         catalog = catalog_of((yield from self.current()), lag.database)
         return (yield from catch_up({lag.database: catalog}, lag.names))
 
     def tidy(self, now: int) -> None:
         """After a commit: a step of forgetting what is older than the retention, where it is time for one."""
+        plan = self.tidying(now)
+        if plan is not None:
+            self.tidied(now, more=self.driver.write(plan))
+
+    def tidying(self, now: int) -> Plan[bool] | None:
+        """The step of forgetting that is due, as a writing plan: whether there is more; None where it is not time."""
         days = self.settings.retention
-        if days is not None and now >= self._tidy_at:
-            more = self.driver.write(self._forget(days, now))
-            self._tidy_at = now if more else now + _TIDY_MICROSECONDS
+        return None if days is None or now < self._tidy_at else self._forget(days, now)
+
+    def tidied(self, now: int, *, more: bool) -> None:
+        """A step of forgetting was made at `now`."""
+        self._tidy_at = now if more else now + _TIDY_MICROSECONDS
 
     def _forget(self, days: int, now: int) -> Plan[bool]:
         catalogs = yield from self.current()

@@ -10,13 +10,14 @@ storage class where their database keeps another form (booleans and decimals on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from ..model.kinds import Storage
 
 __all__ = [
+    "AsyncDriver",
     "DeleteKeys",
     "Driver",
     "Fetch",
@@ -146,6 +147,26 @@ class Driver(Protocol):
         """Name and version of the database, such as "SQLite 3.54.1"."""
 
     def close(self) -> None:
+        """Close every connection."""
+
+
+class AsyncDriver(Protocol):
+    """A `Driver` for an event loop: the same, awaited. Long work gives other tasks their turn between its pieces."""
+
+    dialect: str
+    where: str
+    read_only: bool
+
+    async def run(self, plan: Plan[T]) -> T:
+        """Run a reading plan in one snapshot."""
+
+    async def write(self, plan: Plan[T]) -> T:
+        """Run a plan as the one writer, in one transaction; a task that is cancelled meanwhile changes nothing."""
+
+    def stream(self, plan: Plan[tuple[Fetch, Callable[[list[Row]], T]]], size: int) -> AsyncIterator[T]:
+        """As `Driver.stream`. Whoever leaves early closes it (`aclose`)."""
+
+    async def close(self) -> None:
         """Close every connection."""
 
 

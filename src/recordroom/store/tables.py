@@ -11,11 +11,13 @@ SQLAlchemy is used for building SQL text and DDL only; statements run through pl
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ..model.kinds import KINDS, Storage
 from ..model.schema import STORED_SYSTEM, SYSTEM, Attribute, Schema
@@ -28,6 +30,7 @@ __all__ = [
     "physical",
     "sql_dialect",
     "system_tables",
+    "table_statements",
 ]
 
 _LONGEST = 63  # bytes of an identifier that PostgreSQL keeps
@@ -174,6 +177,8 @@ def system_tables() -> sa.MetaData:
     rr_journal     the operations of a commit (msgpack); pruned by the retention setting
     rr_counter     next `number` of each hierarchy
     rr_follower    how far each follower has read
+    rr_secret      what only the server may know (hashes of passwords and keys), one row per entity and kind; not journaled
+    rr_delivery    what webhooks still have to deliver, and what they gave up on
     """
     metadata = sa.MetaData()
     text, integer, data = column_type(Storage.TEXT), column_type(Storage.INTEGER), column_type(Storage.BYTES)
@@ -186,6 +191,7 @@ def system_tables() -> sa.MetaData:
         sa.Column("revision", integer, nullable=False),
         sa.Column("schema_revision", integer, nullable=False),
         sa.Column("pruned", integer, nullable=False),  # the past before this revision is gone
+        sa.Column("access_revision", integer, nullable=False),  # of the last commit that changed accounts or rules
         sa.Column("settings", text, nullable=False),
     )
     sa.Table(
@@ -229,4 +235,38 @@ def system_tables() -> sa.MetaData:
         sa.Column("name", text, primary_key=True),
         sa.Column("revision", integer, nullable=False),
     )
+    sa.Table(
+        "rr_secret",
+        metadata,
+        sa.Column("entity", data, primary_key=True),  # a User, a Token, or 16 zero bytes for the room itself
+        sa.Column("kind", text, primary_key=True),  # password, api_key, refresh, signing_key …
+        sa.Column("lookup", data),  # what it is found by: a SHA-256 of a key
+        sa.Column("data", text, nullable=False),  # JSON
+        sa.Column("expires", integer),  # microseconds since 1970, UTC
+        sa.Column("used", integer),
+        sa.Index("rr_secret_lookup", "kind", "lookup", unique=True),
+    )
+    sa.Table(
+        "rr_delivery",
+        metadata,
+        sa.Column("webhook", data, primary_key=True),
+        sa.Column("revision", integer, primary_key=True, autoincrement=False),
+        sa.Column("state", text, nullable=False),  # waiting, leased, dead
+        sa.Column("attempts", integer, nullable=False),
+        sa.Column("due", integer, nullable=False),  # microseconds since 1970: not before; of a lease, its end
+        sa.Column("owner", text),  # of the lease
+        sa.Column("error", text),
+        sa.Index("rr_delivery_due", "state", "due"),
+    )
     return metadata
+
+
+def table_statements(dialect: str, names: Sequence[str] | None = None) -> Iterator[str]:
+    """What makes the room's own tables with their indexes: all, or those of `names`."""
+    sql = sql_dialect(dialect)
+    for table in system_tables().sorted_tables:
+        if names is None or table.name in names:
+            text = str(CreateTable(table).compile(dialect=sql)).rstrip()
+            yield f"{text} STRICT" if dialect == "sqlite" else text
+            for index in sorted(table.indexes, key=lambda each: str(each.name)):
+                yield str(CreateIndex(index).compile(dialect=sql))

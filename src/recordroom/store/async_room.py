@@ -1,0 +1,191 @@
+"""AsyncRoom: a room on an event loop. The same requests as `Room`, awaited; `acting` gives it for one actor."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
+
+from ..errors import RoomReadOnly
+from ..model.actor import OWNER, Actor
+from ..model.operations import Commit, CommitResult, Operation
+from ..model.schema import Schema
+from ..query.request import (
+    Change,
+    DatabaseInfo,
+    Header,
+    HistoryRequest,
+    Hit,
+    JournalEntry,
+    Members,
+    MembersRequest,
+    Page,
+    QueryRequest,
+    SchemaEffect,
+    SearchRequest,
+)
+from .opened import FollowersBehind, Opened
+from .opening import Opening, open_shared
+from .plans import AsyncDriver, Driver, Fetch, Plan, Row
+from .requests import Read, Requests, Stream, Write
+
+__all__ = ["AsyncRoom"]
+
+T = TypeVar("T")
+
+
+class _Inline:
+    """A `Driver` of the calling thread as an `AsyncDriver`."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.dialect = driver.dialect
+        self.where = driver.where
+        self.read_only = driver.read_only
+
+    async def run(self, plan: Plan[T]) -> T:
+        return self._driver.run(plan)
+
+    async def write(self, plan: Plan[T]) -> T:
+        return self._driver.write(plan)
+
+    async def stream(self, plan: Plan[tuple[Fetch, Callable[[list[Row]], T]]], size: int) -> AsyncIterator[T]:
+        for each in self._driver.stream(plan, size):
+            yield each
+
+    async def close(self) -> None:
+        pass
+
+
+class AsyncRoom:
+    """A room that this process has open, for one actor, on one event loop."""
+
+    def __init__(self, opened: Opened, driver: AsyncDriver, actor: Actor, give_back: Callable[[], None]) -> None:
+        self.opened = opened
+        self.driver = driver
+        self.where = driver.where
+        self.actor = actor
+        self._give_back = give_back
+        self._requests = Requests(opened, actor)
+
+    @classmethod
+    async def open(cls, where: str, *, create: bool = True, wait: float = 0.0) -> AsyncRoom:
+        """The room at `where`, for its owner; made where there is none, unless `create` is false (RoomNotFound then)."""
+        opened, give_back = open_shared(Opening(where=where, mode="write", create=create, wait=wait, settings={}))
+        return cls(opened, _Inline(opened.driver), OWNER, give_back)
+
+    def acting(self, actor: Actor) -> AsyncRoom:
+        """The same room for another actor; costs nothing and is not closed by itself."""
+        return AsyncRoom(self.opened, self.driver, actor, lambda: None)
+
+    async def close(self) -> None:
+        """Close it; only the one that was opened does something."""
+        await self.driver.close()
+        self._give_back()
+
+    # --- running requests ---
+
+    async def read(self, request: Read[T]) -> T:
+        """The result of a reading request."""
+        while True:
+            try:
+                return await self.driver.run(request.plan())
+            except FollowersBehind as lag:
+                await self._catch_up(lag)
+
+    async def write(self, request: Write[T]) -> T:
+        """The result of a writing request."""
+        if self.driver.read_only:
+            raise RoomReadOnly(path=self.where)
+        result = await self.driver.write(request.plan())
+        if request.tidy is not None:
+            await self._tidy(request.tidy)
+        return result
+
+    async def _stream(self, stream: Stream) -> AsyncIterator[Page]:
+        while True:
+            try:
+                async for page in self.driver.stream(stream.plan(), stream.size):
+                    yield page
+            except FollowersBehind as lag:
+                await self._catch_up(lag)
+            else:
+                return
+
+    async def _catch_up(self, lag: FollowersBehind) -> None:
+        while await self.driver.write(self.opened.read_on(lag)):
+            pass
+
+    async def _tidy(self, moment: int) -> None:
+        plan = self.opened.tidying(moment)
+        if plan is not None:
+            self.opened.tidied(moment, more=await self.driver.write(plan))
+
+    # --- what a transport does ---
+
+    async def schema(self, database: str) -> Schema:
+        """The schema of `database` now: the same object as long as nothing changed."""
+        return await self.read(self._requests.schema(database))
+
+    async def databases(self) -> list[DatabaseInfo]:
+        """Every database of the room, by key."""
+        return await self.read(self._requests.databases())
+
+    async def query(self, request: QueryRequest) -> Page:
+        """One page of a query."""
+        return await self.read(self._requests.query(request))
+
+    def stream(self, request: QueryRequest) -> AsyncIterator[Page]:
+        """Every page of a query, of one snapshot, in bounded memory."""
+        return self._stream(self._requests.stream(request))
+
+    async def count(self, request: QueryRequest) -> int:
+        """How many rows a query has, its limit and offset counted in."""
+        return await self.read(self._requests.count(request))
+
+    async def explain(self, request: QueryRequest) -> str:
+        """The statement that would run, its parameters and the database's plan, for a person."""
+        return await self.read(self._requests.explain(request))
+
+    async def members(self, request: MembersRequest) -> Members:
+        """The members of one collection, links or mapping attribute of many owners."""
+        return await self.read(self._requests.members(request))
+
+    async def commit(self, commit: Commit) -> CommitResult:
+        """Apply a commit, all of it or nothing; a repeat gets the first result."""
+        return await self.write(self._requests.commit(commit))
+
+    async def history(self, request: HistoryRequest) -> list[Change]:
+        """Who changed what of one entity, newest first."""
+        return await self.read(self._requests.history(request))
+
+    async def search(self, request: SearchRequest) -> list[Hit]:
+        """Entities whose texts hold every word, best first."""
+        return await self.read(self._requests.search(request))
+
+    async def revision_at(self, moment: int) -> int:
+        """The revision that was the latest at `moment` (microseconds since 1970, UTC); 0 before the first."""
+        return await self.read(self._requests.revision_at(moment))
+
+    async def journal(self, after: int = 0, limit: int = 100) -> list[JournalEntry]:
+        """Commits with a revision above `after`, oldest first."""
+        return await self.read(self._requests.journal(after, limit))
+
+    async def header(self, revision_or_id: int | bytes) -> Header:
+        """One commit without its operations."""
+        return await self.read(self._requests.header(revision_or_id))
+
+    async def revert(self, revision: int, commit: Commit) -> CommitResult:
+        """Apply the inverse of the commit with `revision` under the id and notes of `commit`."""
+        return await self.write(self._requests.revert(revision, commit))
+
+    async def preview(self, database: str, operations: Sequence[Operation]) -> list[SchemaEffect]:
+        """What schema operations would do to the entities there are, one by one; nothing is changed."""
+        return await self.write(self._requests.preview(database, operations))
+
+    async def create_database(self, info: DatabaseInfo) -> DatabaseInfo:
+        """A new, empty database; InvalidSchema where its key is taken or not a key."""
+        return await self.write(self._requests.create_database(info))
+
+    async def drop_database(self, key: str) -> None:
+        """Drop a database with everything in it."""
+        await self.write(self._requests.drop_database(key))

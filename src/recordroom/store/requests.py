@@ -1,0 +1,219 @@
+"""What each request to a room is, as plans, for one actor. `Room` runs them in the calling thread, `AsyncRoom` on a loop.
+
+A request is made once for each call and says how it is to be run: in one snapshot (`Read`), once followers
+have read everything there is (`Read.lag`), as the one writer (`Write`), or as a stream of chunks (`Stream`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from ..errors import InvalidSchema, InvalidValue
+from ..model.actor import Actor
+from ..model.kinds import text_is_clean
+from ..model.operations import Commit, CommitResult, Operation
+from ..model.schema import Schema
+from ..query.request import (
+    Change,
+    DatabaseInfo,
+    Header,
+    HistoryRequest,
+    Hit,
+    JournalEntry,
+    Members,
+    MembersRequest,
+    Page,
+    QueryRequest,
+    SchemaEffect,
+    SearchRequest,
+)
+from .catalog import Catalog, Catalogs, catalog_of
+from .commit import commit_plan
+from .creation import check_database, database_infos, drop_database, insert_database, next_schema_revision
+from .history import history_plan
+from .journal import header_plan, journal_plan, revision_at_plan
+from .opened import FollowersBehind, Opened
+from .plans import Fetch, Plan, Row
+from .reading import count_rows, explain, members, needs_search, query_page, stream_fetch
+from .revert import revert_plan
+from .schema_preview import preview
+from .search import search_plan
+
+__all__ = ["Read", "Requests", "Stream", "Write", "check_actor", "now"]
+
+T = TypeVar("T")
+
+
+class Read(NamedTuple, Generic[T]):
+    """Make the plan and run it in one snapshot; where it raises FollowersBehind, let them catch up and do so again."""
+
+    plan: Callable[[], Plan[T]]
+
+
+class Write(NamedTuple, Generic[T]):
+    """Make the plan and run it as the one writer. `tidy`: it was a commit, after which there may be something to forget."""
+
+    plan: Callable[[], Plan[T]]
+    tidy: int | None = None
+
+
+class Stream(NamedTuple):
+    """Make the plan, run it, and then its statement, `size` rows at a time."""
+
+    plan: Callable[[], Plan[tuple[Fetch, Callable[[list[Row]], Page]]]]
+    size: int
+
+
+class Requests:
+    """Every request of a transport, for one actor of one opened room."""
+
+    def __init__(self, opened: Opened, actor: Actor) -> None:
+        self._opened = opened
+        self.actor = actor
+
+    # --- how plans find their database ---
+
+    def read(self, make: Callable[[Catalogs], Plan[T]]) -> Read[T]:
+        """What `make` plans with the catalogs of the snapshot."""
+
+        def plan() -> Plan[T]:
+            catalogs = yield from self._opened.current()
+            return (yield from make(catalogs))
+
+        return Read(plan)
+
+    def write(self, make: Callable[[Catalogs], Plan[T]], tidy: int | None = None) -> Write[T]:
+        """What `make` plans with the catalogs of the transaction."""
+        return Write(self.read(make).plan, tidy)
+
+    def _followed(self, lag: FollowersBehind, make: Callable[[Catalog], Plan[T]], at: int | None = None) -> Read[T]:
+        """Read from a database once followers have read everything there is."""
+
+        def plan() -> Plan[T]:
+            catalog = yield from self._opened.following(lag, at)
+            return (yield from make(catalog))
+
+        return Read(plan)
+
+    # --- requests ---
+
+    def schema(self, database: str) -> Read[Schema]:
+        """The schema of `database` now: the same object as long as nothing changed."""
+
+        def plan(catalogs: Catalogs) -> Plan[Schema]:
+            yield from ()
+            return catalog_of(catalogs, database).schema
+
+        return self.read(plan)
+
+    def databases(self) -> Read[list[DatabaseInfo]]:
+        """Every database of the room, by key."""
+        return self.read(lambda catalogs: database_infos())
+
+    def query(self, request: QueryRequest) -> Read[Page]:
+        """One page of a query."""
+        return self._followed(_needs(request), lambda catalog: query_page(catalog, request), request.at)
+
+    def stream(self, request: QueryRequest) -> Stream:
+        """Every page of a query, of one snapshot, in bounded memory."""
+        lag = _needs(request)
+
+        def plan() -> Plan[tuple[Fetch, Callable[[list[Row]], Page]]]:
+            catalog = yield from self._opened.following(lag, request.at)
+            return stream_fetch(catalog, request)
+
+        return Stream(plan, request.size)
+
+    def count(self, request: QueryRequest) -> Read[int]:
+        """How many rows a query has, its limit and offset counted in."""
+        return self._followed(_needs(request), lambda catalog: count_rows(catalog, request), request.at)
+
+    def explain(self, request: QueryRequest) -> Read[str]:
+        """The statement that would run, its parameters and the database's plan, for a person."""
+        return self.read(lambda catalogs: explain(catalog_of(catalogs, request.database), request))
+
+    def members(self, request: MembersRequest) -> Read[Members]:
+        """The members of one collection, links or mapping attribute of many owners."""
+        lag = FollowersBehind(request.database, () if request.at is None else ("history",))
+        return self._followed(lag, lambda catalog: members(catalog, request), request.at)
+
+    def commit(self, commit: Commit) -> Write[CommitResult]:
+        """Apply a commit, all of it or nothing; a repeat gets the first result."""
+        moment = now()
+        return self.write(
+            lambda catalogs: commit_plan(catalog_of(catalogs, commit.database), commit, self.actor.name, moment),
+            tidy=moment,
+        )
+
+    def history(self, request: HistoryRequest) -> Read[list[Change]]:
+        """Who changed what of one entity, newest first."""
+        lag = FollowersBehind(request.database, ("history",))
+        return self._followed(lag, lambda catalog: history_plan(catalog, request))
+
+    def search(self, request: SearchRequest) -> Read[list[Hit]]:
+        """Entities whose texts hold every word, best first."""
+        lag = FollowersBehind(request.database, ("search",))
+        return self._followed(lag, lambda catalog: search_plan(catalog, request))
+
+    def revision_at(self, moment: int) -> Read[int]:
+        """The revision that was the latest at `moment` (microseconds since 1970, UTC); 0 before the first."""
+        return self.read(lambda catalogs: revision_at_plan(moment))
+
+    def journal(self, after: int = 0, limit: int = 100) -> Read[list[JournalEntry]]:
+        """Commits with a revision above `after`, oldest first."""
+        return self.read(lambda catalogs: journal_plan(after, limit))
+
+    def header(self, revision_or_id: int | bytes) -> Read[Header]:
+        """One commit without its operations."""
+        return self.read(lambda catalogs: header_plan(revision_or_id))
+
+    def revert(self, revision: int, commit: Commit) -> Write[CommitResult]:
+        """Apply the inverse of the commit with `revision` under the id and notes of `commit`."""
+        return self.write(lambda catalogs: revert_plan(catalogs.by_key, revision, commit, self.actor.name, now()))
+
+    def preview(self, database: str, operations: Sequence[Operation]) -> Write[list[SchemaEffect]]:
+        """What schema operations would do to the entities there are, one by one; nothing is changed."""
+        return self.write(lambda catalogs: preview(catalog_of(catalogs, database), operations))
+
+    def create_database(self, info: DatabaseInfo) -> Write[DatabaseInfo]:
+        """A new, empty database; InvalidSchema where its key is taken or not a key."""
+        check_database(info)
+        dialect = self._opened.driver.dialect
+
+        def plan(catalogs: Catalogs) -> Plan[DatabaseInfo]:
+            if info.key.lower() in map(str.lower, catalogs.by_key):
+                raise InvalidSchema(where=f"database {info.key!r}", reason="there is one of that key")
+            revision = yield from next_schema_revision()
+            yield from insert_database(dialect, info, revision)
+            return info
+
+        return self.write(plan)
+
+    def drop_database(self, key: str) -> Write[None]:
+        """Drop a database with everything in it."""
+
+        def plan(catalogs: Catalogs) -> Plan[None]:
+            yield from drop_database(catalog_of(catalogs, key))
+
+        return self.write(plan)
+
+
+def now() -> int:
+    """Microseconds since 1970, UTC."""
+    return time.time_ns() // 1000
+
+
+def check_actor(name: str) -> None:
+    """InvalidValue unless `name` can stand in the journal."""
+    if not name or not text_is_clean(name):
+        expected = "a name without NUL and without lone surrogates"
+        raise InvalidValue(type="Session", attribute="actor", value=name, expected=expected)
+
+
+def _needs(request: QueryRequest) -> FollowersBehind:
+    """Which followers must have read everything before a query can be answered."""
+    if request.at is not None:
+        return FollowersBehind(request.database, ("history",))
+    return FollowersBehind(request.database, ("search",) if needs_search(None, request.query) else ())
