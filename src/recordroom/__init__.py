@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from .errors import InvalidReference as InvalidReference
     from .errors import InvalidSchema as InvalidSchema
     from .errors import InvalidValue as InvalidValue
+    from .errors import KeyringUnavailable as KeyringUnavailable
     from .errors import MissingExtra as MissingExtra
     from .errors import MissingValue as MissingValue
     from .errors import MultipleResults as MultipleResults
     from .errors import NoResult as NoResult
     from .errors import NotARoom as NotARoom
+    from .errors import NotAuthenticated as NotAuthenticated
     from .errors import NotFound as NotFound
     from .errors import NotUnique as NotUnique
     from .errors import PastPruned as PastPruned
@@ -79,11 +81,13 @@ __all__ = [
     "InvalidReference",
     "InvalidSchema",
     "InvalidValue",
+    "KeyringUnavailable",
     "MissingExtra",
     "MissingValue",
     "MultipleResults",
     "NoResult",
     "NotARoom",
+    "NotAuthenticated",
     "NotFound",
     "NotUnique",
     "PastPruned",

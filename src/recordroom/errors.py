@@ -20,11 +20,13 @@ __all__ = [
     "InvalidReference",
     "InvalidSchema",
     "InvalidValue",
+    "KeyringUnavailable",
     "MissingExtra",
     "MissingValue",
     "MultipleResults",
     "NoResult",
     "NotARoom",
+    "NotAuthenticated",
     "NotFound",
     "NotUnique",
     "PastPruned",
@@ -365,6 +367,22 @@ class PermissionDenied(Error):
 
     code = "permission_denied"
     status = 403
+
+
+class NotAuthenticated(Error):
+    """{where} does not know who you are: {reason}.
+
+    Facts: `where` (a server), `reason`; never a secret.
+    """
+
+    code = "not_authenticated"
+    status = 401
+
+
+class KeyringUnavailable(Error):
+    """There is no keyring to keep secrets in: {reason}."""
+
+    code = "keyring_unavailable"
 
 
 class StorageFull(Error):
