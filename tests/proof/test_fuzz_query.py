@@ -13,6 +13,8 @@ import pytest
 from recordroom.errors import Error, InvalidQuery, QuerySyntaxError, UnknownName
 from recordroom.query.grammar import parse, render
 from recordroom.query.request import QueryRequest
+from recordroom.store.catalog import load_catalogs
+from recordroom.store.compile import Window, page_statement
 from recordroom.store.room import Room
 from tests.proof.everything import NASTY_TEXTS, QUERIES, filling
 
@@ -189,7 +191,9 @@ def answered(room: Room, request: QueryRequest, text: str) -> str:
     except Error as error:
         raise AssertionError(f"{text!r} raised {error!r}, which is no error of a query") from error
     except Exception as error:
-        raise AssertionError(f"{text!r} raised {error!r}") from error
+        catalog = room.driver.run(load_catalogs(room.driver.dialect, None)).by_key["main"]
+        fresh = page_statement(catalog, request, Window(4)).sql
+        raise AssertionError(f"{text!r} raised {error!r}; made anew it is {fresh}") from error
     assert page.count <= 3
     assert {len(column) for column in page.columns.values()} <= {page.count}
     return "answered"

@@ -429,8 +429,9 @@ def test_an_older_format_is_migrated_once(places: Places, monkeypatch: pytest.Mo
         yield Run("ALTER TABLE rr_room ADD COLUMN size TEXT")
         yield Run("UPDATE rr_room SET size = color")
 
-    set_format(places(), -1)
-    monkeypatch.setattr(migrations, "MIGRATIONS", {-1: add_color, 0: add_size})
+    set_format(places(), migrations.FORMAT - 2)
+    steps = {migrations.FORMAT - 2: add_color, migrations.FORMAT - 1: add_size}
+    monkeypatch.setattr(migrations, "MIGRATIONS", steps)
     with pytest.raises(RoomReadOnly, match="older format"):
         Room.open(places(), mode="read")
 
@@ -446,12 +447,13 @@ def test_a_migration_that_fails_leaves_the_old_format(places: Places, monkeypatc
         yield Run("ALTER TABLE rr_room ADD COLUMN color TEXT")
         yield Run("ALTER TABLE nowhere ADD COLUMN color TEXT")
 
-    set_format(places(), 0)
-    monkeypatch.setattr(migrations, "MIGRATIONS", {0: fail})
+    before = migrations.FORMAT - 1
+    set_format(places(), before)
+    monkeypatch.setattr(migrations, "MIGRATIONS", {before: fail})
     with pytest.raises(Exception, match="nowhere"):
         Room.open(places())
 
-    monkeypatch.setattr(migrations, "MIGRATIONS", {0: lambda dialect: iter(())})
+    monkeypatch.setattr(migrations, "MIGRATIONS", {before: lambda dialect: iter(())})
     with Room.open(places()) as room:
         assert room.databases()
         with pytest.raises(Exception, match="color"):

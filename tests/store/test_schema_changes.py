@@ -70,7 +70,7 @@ def fetched(room: Room, sql: str, storage: tuple[Any, ...] = ()) -> list[Any]:
 
 def values(room: Room, type_name: str, name: str, *, past: bool = False) -> list[Any]:
     """The values of one attribute as raw scalars, in order of number."""
-    catalog = room._catalog("main")
+    catalog = room.catalog("main")
     attribute = catalog.schema.attribute(type_name, name)
     column = catalog.tables.column_name(type_name, name)
     table = catalog.tables.entity_past(type_name) if past else catalog.tables.entity(type_name)
@@ -81,13 +81,13 @@ def values(room: Room, type_name: str, name: str, *, past: bool = False) -> list
 
 def contents(room: Room) -> dict[str, list[Any]]:
     """Every row of every table of the database."""
-    tables = [shape.name for shape in shapes(room._catalog("main")).values()]
+    tables = [shape.name for shape in shapes(room.catalog("main")).values()]
     return {table: sorted(map(repr, fetched(room, f'SELECT * FROM "{table}"'))) for table in tables}
 
 
 def assert_tables_fit(room: Room) -> None:
     """The tables and indexes are those that the schema would be given if it were new."""
-    catalog = room._catalog("main")
+    catalog = room.catalog("main")
     wanted = shapes(catalog)
     columns = {
         "sqlite": "SELECT m.name, c.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'",

@@ -28,6 +28,7 @@ from ..query.request import (
     SchemaEffect,
     SearchRequest,
 )
+from .catalog import Catalog, catalog_of
 from .followers import FOLLOWERS
 from .opened import FollowersBehind, Opened, change_settings
 from .opening import Mode, Opening, open_shared
@@ -105,6 +106,10 @@ class Room:
     def driver(self) -> Driver:
         """What runs plans, for tests and tools."""
         return self._open.driver
+
+    def catalog(self, database: str = "main") -> Catalog:
+        """A database as plans see it, for tests and tools."""
+        return catalog_of(self.driver.run(self._open.current()), database)
 
     @property
     def settings(self) -> Settings:
