@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .errors import NotUnique as NotUnique
     from .errors import PastPruned as PastPruned
     from .errors import PermissionDenied as PermissionDenied
+    from .errors import ProviderUnavailable as ProviderUnavailable
     from .errors import QuerySyntaxError as QuerySyntaxError
     from .errors import QueryTooComplex as QueryTooComplex
     from .errors import RoomDamaged as RoomDamaged
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from .errors import SessionClosed as SessionClosed
     from .errors import StorageFull as StorageFull
     from .errors import StoreUnavailable as StoreUnavailable
+    from .errors import TokenExpired as TokenExpired
+    from .errors import TooManyAttempts as TooManyAttempts
     from .errors import UnknownAttribute as UnknownAttribute
     from .errors import UnknownDatabase as UnknownDatabase
     from .errors import UnknownName as UnknownName
@@ -92,6 +95,7 @@ __all__ = [
     "NotUnique",
     "PastPruned",
     "PermissionDenied",
+    "ProviderUnavailable",
     "QueryResult",
     "QuerySyntaxError",
     "QueryTooComplex",
@@ -105,6 +109,8 @@ __all__ = [
     "SessionClosed",
     "StorageFull",
     "StoreUnavailable",
+    "TokenExpired",
+    "TooManyAttempts",
     "UnknownAttribute",
     "UnknownDatabase",
     "UnknownName",

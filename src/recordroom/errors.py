@@ -31,6 +31,7 @@ __all__ = [
     "NotUnique",
     "PastPruned",
     "PermissionDenied",
+    "ProviderUnavailable",
     "QuerySyntaxError",
     "QueryTooComplex",
     "RoomDamaged",
@@ -42,6 +43,8 @@ __all__ = [
     "SessionClosed",
     "StorageFull",
     "StoreUnavailable",
+    "TokenExpired",
+    "TooManyAttempts",
     "UnknownAttribute",
     "UnknownDatabase",
     "UnknownName",
@@ -377,6 +380,32 @@ class NotAuthenticated(Error):
 
     code = "not_authenticated"
     status = 401
+
+
+class TokenExpired(NotAuthenticated):
+    """The access token has expired: get another with the refresh token, or log in again."""
+
+    code = "token_expired"
+
+
+class TooManyAttempts(Error):
+    """Too many attempts: try again in {retry_after} seconds.
+
+    Facts: `retry_after` (whole seconds).
+    """
+
+    code = "too_many_attempts"
+    status = 429
+
+
+class ProviderUnavailable(Error):
+    """The provider of single sign-on {issuer} cannot be used now: {reason}.
+
+    Facts: `issuer`, `reason`.
+    """
+
+    code = "provider_unavailable"
+    status = 503
 
 
 class KeyringUnavailable(Error):
