@@ -32,6 +32,7 @@ from ..model.operations import (
     Update,
 )
 from ..model.schema import Attribute, Schema
+from .account_changes import RAISE_ACCESS, touches_accounts
 from .apply import HANDLERS
 from .attempt import Mode, Outcome, Segment
 from .catalog import Catalog
@@ -89,7 +90,7 @@ def commit_plan(
         deleted=outcome.cascaded,
         refused=refused,
     )
-    yield from _record(catalog.dialect, commit, actor, result, outcome.journal)
+    yield from _record(catalog, commit, actor, result, outcome.journal)
     return result
 
 
@@ -106,8 +107,9 @@ def _start(catalog: Catalog, commit_id: bytes, actor: str) -> Plan[_Start]:
 
 
 def _record(
-    dialect: str, commit: Commit, actor: str, result: CommitResult, operations: Sequence[Operation]
+    catalog: Catalog, commit: Commit, actor: str, result: CommitResult, operations: Sequence[Operation]
 ) -> Plan[None]:
+    dialect = catalog.dialect
     data = dump_operations(operations)
     if len(data) > _LARGEST:
         expected = f"operations of at most {_LARGEST} bytes; make several commits of it"
@@ -117,7 +119,8 @@ def _record(
     sql = "INSERT INTO rr_commit (revision, id, database, actor, time, notes, result) VALUES (?, ?, ?, ?, ?, ?, ?)"
     header = (result.revision, commit.id, commit.database, actor, result.time, commit.notes, _encode(result))
     yield Run(marked(dialect, sql), header)
-    yield Run(marked(dialect, "UPDATE rr_room SET revision = ?"), (result.revision,))
+    sql = f"UPDATE rr_room SET revision = ?{RAISE_ACCESS if touches_accounts(catalog, operations) else ''}"
+    yield Run(marked(dialect, sql), (result.revision,))
 
 
 # --- attempts -------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from ..query.request import (
     SchemaEffect,
     SearchRequest,
 )
+from .account_changes import raise_access
 from .catalog import Catalog, Catalogs, catalog_of
 from .commit import commit_plan
 from .creation import check_database, database_infos, drop_database, insert_database, next_schema_revision
@@ -187,6 +188,7 @@ class Requests:
                 raise InvalidSchema(where=f"database {info.key!r}", reason="there is one of that key")
             revision = yield from next_schema_revision()
             yield from insert_database(dialect, info, revision)
+            yield from raise_access()
             return info
 
         return self.write(plan)
@@ -196,6 +198,7 @@ class Requests:
 
         def plan(catalogs: Catalogs) -> Plan[None]:
             yield from drop_database(catalog_of(catalogs, key))
+            yield from raise_access()
 
         return self.write(plan)
 
