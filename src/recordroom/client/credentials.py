@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Protocol
 
 import msgspec
 
-from ..errors import NotAuthenticated, StoreUnavailable
+from ..errors import Error, NotAuthenticated
 from .secret import Secret, secret
 
 __all__ = [
@@ -200,7 +200,7 @@ class SessionTokens:
     def _renew_in_time(self, held: _Held, now: float) -> None:
         try:
             self._renew(held)
-        except (NotAuthenticated, StoreUnavailable):
+        except Error:
             if now >= held.ends:
                 raise
             self._held = msgspec.structs.replace(held, due=min(now + _AGAIN, held.ends))

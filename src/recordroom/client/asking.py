@@ -1,0 +1,123 @@
+"""Single requests that a log-in makes before there is a session: to a room's server and to a provider of single sign-on.
+
+What is sent holds secrets, so it goes over TLS or stays on this machine, no redirect is followed, and no answer is
+quoted in a message. Proxies are those of the environment.
+"""
+
+from __future__ import annotations
+
+import json as json_
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from ..errors import InvalidValue, StoreUnavailable
+from .urls import is_loopback
+
+__all__ = ["Answer", "ask", "private"]
+
+_SECONDS = 30.0
+# More than any answer to a log-in has.
+_MOST_BYTES = 1 << 20
+
+
+class Answer(NamedTuple):
+    """The status and the JSON object of an answer ({} where it was none), and how long to wait if it says so."""
+
+    status: int
+    data: dict[str, Any]
+    retry_after: float | None = None
+
+
+def private(url: str) -> str:
+    """The address; InvalidValue where a secret would travel in the open."""
+    if url.lower().startswith("https://") or is_loopback(url):
+        return url
+    host = urlsplit(url).netloc
+    raise InvalidValue(
+        f"Nothing secret is sent to http://{host}: it would travel in the open. Use https://.",
+        type="room", attribute="where", value=host, expected="https://, or http:// on this machine",
+    )  # fmt: skip
+
+
+def ask(  # noqa: PLR0913 - each is a part of a request
+    method: str,
+    url: str,
+    *,
+    json: Mapping[str, Any] | None = None,
+    form: Mapping[str, str] | None = None,
+    bearer: str = "",
+    timeout: float = _SECONDS,
+) -> Answer:
+    """One request and its answer, whatever its status. StoreUnavailable where there is none."""
+    import urllib3
+
+    body, headers = _body(json, form)
+    if bearer:
+        headers["Authorization"] = bearer
+    retries = urllib3.Retry(connect=2, read=0, redirect=0, status=0, other=0, raise_on_redirect=False)
+    pool = _pool(private(url))
+    try:
+        reply = pool.request(
+            method, url, body=body, headers=headers, timeout=timeout, retries=retries, preload_content=False
+        )
+        found = Answer(reply.status, _object(reply.read(_MOST_BYTES)), _seconds(reply.headers.get("retry-after")))
+    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        place = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
+        reason = _reason(error)
+        raise StoreUnavailable(f"{place} cannot be reached: {reason}.", reason=reason, where=place) from None
+    finally:
+        pool.clear()
+    return found
+
+
+def _body(json: Mapping[str, Any] | None, form: Mapping[str, str] | None) -> tuple[bytes | None, dict[str, str]]:
+    headers = {"Accept": "application/json", "User-Agent": "recordroom"}
+    if json is not None:
+        return json_.dumps(json).encode(), {**headers, "Content-Type": "application/json"}
+    if form is not None:
+        return urlencode(form).encode(), {**headers, "Content-Type": "application/x-www-form-urlencoded"}
+    return None, headers
+
+
+def _pool(url: str) -> Any:
+    """A pool for one request, through the proxy of the environment where it names one for this host."""
+    from urllib.request import getproxies, proxy_bypass
+
+    import urllib3
+
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme)
+    if proxy and not is_loopback(url) and not proxy_bypass(parts.hostname or ""):
+        return urllib3.ProxyManager(proxy)
+    return urllib3.PoolManager()
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json_.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and text.isdigit() else None
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong in a few words; never the address, which may hold a code."""
+    import urllib3
+
+    cause: object = error
+    if isinstance(error, urllib3.exceptions.MaxRetryError):
+        cause = error.reason
+    if isinstance(cause, urllib3.exceptions.TimeoutError):
+        return "it does not answer in time"
+    if isinstance(cause, urllib3.exceptions.NameResolutionError):
+        return "there is no host of that name"
+    if isinstance(cause, urllib3.exceptions.SSLError):
+        return "its certificate is not one that this machine trusts"
+    if isinstance(cause, urllib3.exceptions.NewConnectionError):
+        return "nothing answers there"
+    return "the connection broke off"
