@@ -43,7 +43,7 @@ __all__ = [
 Columns = dict[str, list[Any]]
 
 
-class _Operation(msgspec.Struct, tag=True, tag_field="op", omit_defaults=True):
+class _Operation(msgspec.Struct, tag=True, tag_field="op", omit_defaults=True, forbid_unknown_fields=True):
     pass
 
 
@@ -132,11 +132,16 @@ class DropKeys(_Operation):
 
 
 class Publish(_Operation):
-    """An event of the user's own, delivered like changes are."""
+    """An event of the user's own, delivered like changes are.
+
+    `target` says who it is for, `source` who can be answered, `reply_to` which event it answers (`model.events`).
+    """
 
     topic: str
     data: Any = None
     target: str = ""
+    source: str = ""
+    reply_to: str = ""
 
 
 class DefineType(_Operation):
@@ -228,7 +233,7 @@ SCHEMA_OPERATIONS = (
 )
 
 
-class Commit(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Commit(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a session sends. `id` is made by the client; the same id from the same actor applies once."""
 
     id: bytes

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ..errors import InvalidValue, NotUnique
+from ..model.events import REPLY, RESERVED
 from ..model.ids import show_id
 from ..model.kinds import KINDS, WrongValue, canonical_json, wrong_at
 from ..model.operations import Commit, Create, Delete, DropKeys, Link, Operation, Publish, SetKeys, Unlink, Update
@@ -173,9 +174,13 @@ def _check_keys(block: SetKeys | DropKeys, faults: Faults) -> None:
 
 def _check_publish(schema: Schema, event: Publish, faults: Faults) -> None:
     _check_text("Publish", "topic", [event.topic], null=False)
-    _check_text("Publish", "target", [event.target])
+    for name in ("target", "source", "reply_to"):
+        _check_text("Publish", name, [getattr(event, name)])
     if not event.topic:
         raise InvalidValue(type="Publish", attribute="topic", value="", expected="a topic")
+    if event.topic.startswith(RESERVED) and event.topic != REPLY:
+        expected = f"a topic that does not begin with {RESERVED!r}"
+        raise InvalidValue(type="Publish", attribute="topic", value=event.topic, expected=expected)
     try:
         canonical_json(event.data)
     except WrongValue as error:
