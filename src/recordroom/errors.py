@@ -18,6 +18,7 @@ __all__ = [
     "ImportFailed",
     "InvalidQuery",
     "InvalidReference",
+    "InvalidRequest",
     "InvalidSchema",
     "InvalidValue",
     "KeyringUnavailable",
@@ -33,8 +34,11 @@ __all__ = [
     "PermissionDenied",
     "ProviderUnavailable",
     "QuerySyntaxError",
+    "QueryTimeout",
     "QueryTooComplex",
+    "RequestTooLarge",
     "RoomDamaged",
+    "RoomExists",
     "RoomLocked",
     "RoomNotFound",
     "RoomReadOnly",
@@ -251,6 +255,16 @@ class QueryTooComplex(InvalidQuery):
     code = "query_too_complex"
 
 
+class QueryTimeout(Error):
+    """The query took longer than the {seconds} seconds that it may; ask for less, or narrow it with conditions.
+
+    Facts: `seconds`.
+    """
+
+    code = "query_timeout"
+    status = 503
+
+
 class NoResult(Error):
     """The query found nothing where exactly one {type} was expected."""
 
@@ -331,6 +345,13 @@ class RoomNotFound(Error):
 
     code = "room_not_found"
     status = 404
+
+
+class RoomExists(Error):
+    """There is a room at {path} already; nothing was changed."""
+
+    code = "room_exists"
+    status = 409
 
 
 class NotARoom(Error):
@@ -433,6 +454,29 @@ class SessionClosed(Error):
 
     code = "session_closed"
     status = 409
+
+
+# --- requests over the network ----------------------------------------------------------------------
+
+
+class InvalidRequest(Error):
+    """The request cannot be understood: {reason}.
+
+    Facts: `reason`.
+    """
+
+    code = "invalid_request"
+    status = 400
+
+
+class RequestTooLarge(InvalidRequest):
+    """The request is larger than the {limit} bytes that are taken; send it in parts.
+
+    Facts: `limit` (bytes).
+    """
+
+    code = "request_too_large"
+    status = 413
 
 
 # --- files of rows and extras ---------------------------------------------------------------------

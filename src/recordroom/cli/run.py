@@ -9,7 +9,7 @@ from collections.abc import Callable
 from cyclopts import App, CycloptsError, Group
 
 from ..errors import Error
-from . import demo, records, rows, schema, upkeep
+from . import copying, demo, records, rows, schema, upkeep
 from .output import complain, complain_with_facts
 from .rooms import STREAM, UsageError
 
@@ -70,6 +70,9 @@ def make_app() -> App:
         (data, "search", records.search, "[ROOM] TEXT"),
         (care, "check", upkeep.check, "[ROOM]"),
         (care, "compact", upkeep.compact, "[ROOM]"),
+        (care, "backup", copying.backup, "[ROOM] FOLDER"),
+        (care, "restore", copying.restore, "BACKUP ROOM"),
+        (care, "copy", copying.copy, "SOURCE TARGET"),
         (care, "databases", upkeep.databases, "[ROOM]"),
         (care, "settings", upkeep.settings, "[ROOM]"),
     )

@@ -24,6 +24,7 @@ __all__ = [
     "RoomFacts",
     "check_database",
     "create_room",
+    "create_tables",
     "database_infos",
     "drop_database",
     "insert_database",
@@ -55,14 +56,19 @@ def placeholders(dialect: str, count: int) -> str:
 
 def create_room(dialect: str, room_id: bytes, settings: Settings) -> Plan[None]:
     """Every table of the room itself, its functions, and its default database."""
-    # In one go: a round trip for each is what takes time on a server.
-    yield Run(";\n".join(_own_statements(dialect)))
+    yield from create_tables(dialect)
     yield Run(
         'INSERT INTO rr_room ("only", format, id, revision, schema_revision, pruned, access_revision, settings)'
         f" VALUES ({placeholders(dialect, 8)})",
         (1, FORMAT, room_id, 0, 1, 0, 0, dump(settings)),
     )
     yield from insert_database(dialect, DatabaseInfo(key=DEFAULT_DATABASE), 1)
+
+
+def create_tables(dialect: str) -> Plan[None]:
+    """Every table of the room itself, empty, and its functions."""
+    # In one go: a round trip for each is what takes time on a server.
+    yield Run(";\n".join(_own_statements(dialect)))
 
 
 def _own_statements(dialect: str) -> Iterator[str]:

@@ -9,15 +9,13 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import NotARoom, PermissionDenied, RoomLocked, RoomNotFound, StorageFull
-from ..model.ids import new_id
-from .creation import create_room
 from .drivers.sqlite import SqliteDriver
 from .lock import ProcessLock
-from .settings import Settings
+from .plans import Plan
 
 __all__ = ["DATABASE_FILE", "LOCK_FILE", "has_room", "make_room"]
 
@@ -57,8 +55,11 @@ def _looks_like_room(folder: Path) -> bool:
     return False
 
 
-def make_room(folder: Path, settings: Settings) -> None:
-    """Make a room beside its place and move it there when it is whole; nothing happens where one has come meanwhile."""
+def make_room(folder: Path, filling: Callable[[str], Plan[None]]) -> bool:
+    """Make a room beside its place and move it there when it is whole; False where one has come meanwhile.
+
+    `filling` gives the plan that makes its tables, for the dialect that it is told.
+    """
     parent = folder.parent
     if not parent.is_dir():
         raise RoomNotFound(f"There is no folder {parent} to make the room {folder.name} in.", path=str(folder))
@@ -70,8 +71,8 @@ def make_room(folder: Path, settings: Settings) -> None:
         lock = ProcessLock(made / LOCK_FILE, str(folder))
         try:
             lock.acquire()
-            _fill(made, settings)
-            _move_into_place(made, folder)
+            _fill(made, filling)
+            return _move_into_place(made, folder)
         finally:
             lock.release()
             shutil.rmtree(made, ignore_errors=True)
@@ -93,25 +94,28 @@ def _remove_leftovers(folder: Path) -> None:
             lock.release()
 
 
-def _fill(made: Path, settings: Settings) -> None:
+def _fill(made: Path, filling: Callable[[str], Plan[None]]) -> None:
     (made / _ABOUT_FILE).write_text(_ABOUT)
     (made / DATABASE_FILE).touch()
     driver = SqliteDriver(made / DATABASE_FILE)
     try:
-        driver.write(create_room(driver.dialect, new_id(), settings))
+        driver.write(filling(driver.dialect))
     finally:
         driver.close()
     _sync(made)
 
 
-def _move_into_place(made: Path, folder: Path) -> None:
+def _move_into_place(made: Path, folder: Path) -> bool:
     try:
         made.rename(folder)
     except OSError as error:
-        # Another process was faster; its room is as good.
+        # Another process was faster.
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-    _sync(folder.parent)
+        return False
+    finally:
+        _sync(folder.parent)
+    return True
 
 
 def _sync(folder: Path) -> None:

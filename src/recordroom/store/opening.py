@@ -26,7 +26,7 @@ from .opened import Opened, change_settings
 from .plans import Driver, Fetch, Plan
 from .settings import Settings, changed
 
-__all__ = ["Mode", "Opening", "open_shared"]
+__all__ = ["Mode", "Opening", "new_room", "open_shared", "reading_driver"]
 
 Mode = Literal["write", "read"]
 
@@ -135,7 +135,7 @@ def _open_folder(opening: Opening, settings: Settings) -> Opened:
     if not has_room(folder):
         if not opening.create or opening.read_only:
             raise RoomNotFound(path=str(folder))
-        make_room(folder, settings)
+        make_room(folder, lambda dialect: create_room(dialect, new_id(), settings))
     lock = ProcessLock(folder / LOCK_FILE, str(folder))
 
     def writer(wait: float) -> SqliteDriver:
@@ -160,6 +160,38 @@ def _open_postgres(opening: Opening, settings: Settings) -> Opened:
         driver.close()
         raise
     return _prepared(driver, opening, lambda wait: PostgresDriver(opening.where))
+
+
+def new_room(where: str, filling: Callable[[str], Plan[None]]) -> bool:
+    """Make a room at `where` with the plan that `filling` gives for a dialect; False where there is one already."""
+    _check_where(where)
+    if not _is_postgres(where):
+        folder = Path(where).absolute()
+        return not has_room(folder) and make_room(folder, filling)
+    from .drivers.postgres import PostgresDriver
+
+    driver = PostgresDriver(where)
+    try:
+        return driver.make_room(filling(driver.dialect))
+    finally:
+        driver.close()
+
+
+def reading_driver(where: str) -> Driver:
+    """The database of the room at `where`, to read what is there; RoomNotFound where there is no room."""
+    _check_where(where)
+    if not _is_postgres(where):
+        folder = Path(where).absolute()
+        if not has_room(folder):
+            raise RoomNotFound(path=str(folder))
+        return SqliteDriver(folder / DATABASE_FILE, where=str(folder), read_only=True)
+    from .drivers.postgres import PostgresDriver
+
+    driver = PostgresDriver(where, read_only=True)
+    if not driver.has_room():
+        driver.close()
+        raise RoomNotFound(path=driver.where)
+    return driver
 
 
 def _prepared(driver: Driver, opening: Opening, writer: Callable[[float], Driver]) -> Opened:

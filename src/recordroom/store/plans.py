@@ -123,6 +123,7 @@ class Driver(Protocol):
     where: str
     statements: int  # how many were run, for tests and `explain`
     read_only: bool
+    alone: bool  # no other process writes to it meanwhile
     durability: Literal["full", "normal"]  # of connections made from now on
 
     def run(self, plan: Plan[T]) -> T:
@@ -136,6 +137,12 @@ class Driver(Protocol):
 
         All in one snapshot and in bounded memory.
         """
+
+    def snapshot(self) -> AbstractContextManager[Callable[[Statement], Any]]:
+        """What answers statements one by one, all of them in one snapshot."""
+
+    def watch(self, seconds: float) -> None:
+        """Wait until another process may have committed something, or `seconds` have passed."""
 
     def exclusive(self) -> AbstractContextManager[None]:
         """For maintenance that needs the database alone (compacting)."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeVar
 
@@ -32,6 +33,8 @@ __all__ = ["PostgresDriver"]
 
 T = TypeVar("T")
 Durability = Literal["full", "normal"]
+
+_WATCH_SECONDS = 0.1
 
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # Statements see what was committed before each of them: so a writer sees what the one before it wrote.
@@ -56,6 +59,7 @@ class PostgresDriver:
     """
 
     dialect = "postgresql"
+    alone = False
 
     def __init__(self, url: str, *, read_only: bool = False, durability: Durability = "full") -> None:
         address = parse_address(url)
@@ -90,6 +94,10 @@ class PostgresDriver:
             self.statements += 1
             for rows in stream_rows(transaction.connection, fetch, size):
                 yield shape(rows)
+
+    def watch(self, seconds: float) -> None:
+        """Wait until another process may have committed something, or `seconds` have passed."""
+        time.sleep(min(seconds, _WATCH_SECONDS))
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -150,6 +158,12 @@ class PostgresDriver:
             return True
 
     # --- transactions ---
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Callable[[Statement], Any]]:
+        """What answers statements one by one, all of them in one snapshot."""
+        with self._reading() as transaction:
+            yield transaction.execute
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[_Transaction]:

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -36,6 +37,7 @@ Bound = Sequence[Any]
 _BUSY_MILLISECONDS = 10_000
 _COMPACT_MILLISECONDS = 200
 _IDLE_READERS = 4
+_WATCH_SECONDS = 0.05
 _LITTLE_BYTES = 128 * 2**10
 _LOG_PAGES = 4_000  # 16 MB of log before the writer copies it into the database
 _LOG_BYTES = 64 * 2**20
@@ -53,6 +55,8 @@ class SqliteDriver:
         self.path = path
         self.where = where or str(path)
         self.read_only = read_only
+        # The writer holds a lock that keeps other processes from writing.
+        self.alone = not read_only
         self.durability: Literal["full", "normal"] = "full"
         self._on_close = on_close
         self.statements = 0
@@ -98,6 +102,17 @@ class SqliteDriver:
                     yield shape(rows if convert is None else convert(rows))
             finally:
                 cursor.close()
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Callable[[Statement], Any]]:
+        """What answers statements one by one, all of them in one snapshot."""
+        with self._reader() as connection:
+            connection.execute("BEGIN")
+            yield lambda statement: self._execute(connection, statement)
+
+    def watch(self, seconds: float) -> None:
+        """Wait a moment: there is nothing that tells of what other processes write."""
+        time.sleep(min(seconds, _WATCH_SECONDS))
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
