@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .errors import ImportFailed as ImportFailed
     from .errors import InvalidQuery as InvalidQuery
     from .errors import InvalidReference as InvalidReference
+    from .errors import InvalidRequest as InvalidRequest
     from .errors import InvalidSchema as InvalidSchema
     from .errors import InvalidValue as InvalidValue
     from .errors import KeyringUnavailable as KeyringUnavailable
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from .errors import PermissionDenied as PermissionDenied
     from .errors import ProviderUnavailable as ProviderUnavailable
     from .errors import QuerySyntaxError as QuerySyntaxError
+    from .errors import QueryTimeout as QueryTimeout
     from .errors import QueryTooComplex as QueryTooComplex
+    from .errors import RequestTooLarge as RequestTooLarge
     from .errors import RoomDamaged as RoomDamaged
     from .errors import RoomLocked as RoomLocked
     from .errors import RoomNotFound as RoomNotFound
@@ -82,6 +85,7 @@ __all__ = [
     "ImportFailed",
     "InvalidQuery",
     "InvalidReference",
+    "InvalidRequest",
     "InvalidSchema",
     "InvalidValue",
     "KeyringUnavailable",
@@ -98,7 +102,9 @@ __all__ = [
     "ProviderUnavailable",
     "QueryResult",
     "QuerySyntaxError",
+    "QueryTimeout",
     "QueryTooComplex",
+    "RequestTooLarge",
     "RoomDamaged",
     "RoomLocked",
     "RoomNotFound",

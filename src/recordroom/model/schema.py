@@ -23,7 +23,7 @@ __all__ = ["SYSTEM", "Attribute", "EntityType", "Schema", "close_names"]
 OnDelete = Literal["restrict", "nullify", "cascade"]
 
 
-class Attribute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Attribute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One named attribute of an entity type.
 
     `default` is a raw scalar (see `kinds`). `computed` is a value expression of the query language.
@@ -91,7 +91,7 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.kind in ("text", "long_text") and self.computed is None
 
 
-class EntityType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class EntityType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One entity type as declared. `unique` lists sets of attribute names that must be unique together.
 
     `display` names the attribute that stands for an entity of this type in messages and tables.

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from ..model.operations import Commit, Operation
+from ..model.schema import EntityType
 from .syntax import Query
 
 __all__ = [
@@ -22,20 +24,23 @@ __all__ = [
     "Members",
     "MembersRequest",
     "Page",
+    "PreviewRequest",
     "QueryRequest",
+    "RevertRequest",
     "SchemaEffect",
+    "SchemaReply",
     "SearchRequest",
 ]
 
 
-class QueryRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+class QueryRequest(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Ask for one page of a query.
 
     `size` bounds the page; `after` is the `next` of the page before (keyset paging: stable and cheap
     however deep). `at` reads the past as of that revision.
     """
 
-    database: str
+    database: str = "main"
     query: Query
     size: int = 1000
     after: list[Any] | None = None
@@ -63,13 +68,13 @@ class Page(msgspec.Struct, kw_only=True, omit_defaults=True):
     count: int = 0  # rows in this page
 
 
-class MembersRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+class MembersRequest(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Ask for the members of one collection, links or mapping attribute of many owners at once.
 
     `select` lists attributes of the member type (dotted to-one paths too); empty as in Query.
     """
 
-    database: str
+    database: str = "main"
     type: str
     attribute: str
     owners: list[bytes]
@@ -91,10 +96,10 @@ class Members(msgspec.Struct, kw_only=True, omit_defaults=True):
     values: list[Any] = []
 
 
-class HistoryRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+class HistoryRequest(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Ask who changed what of one entity, newest first. `attribute` narrows, `limit` and `before` page."""
 
-    database: str
+    database: str = "main"
     type: str
     id: bytes
     attribute: str | None = None
@@ -125,10 +130,10 @@ class Change(msgspec.Struct, kw_only=True, omit_defaults=True):
     partial: bool = False
 
 
-class SearchRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+class SearchRequest(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Full-text search: entities whose searchable texts hold every word; `word*` matches beginnings."""
 
-    database: str
+    database: str = "main"
     text: str
     types: tuple[str, ...] = ()
     limit: int = 50
@@ -162,7 +167,7 @@ class JournalEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     operations: list[Any]
 
 
-class DatabaseInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
+class DatabaseInfo(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One database of a room: its key, what people call it, and how many entity types it has."""
 
     key: str
@@ -181,3 +186,25 @@ class SchemaEffect(msgspec.Struct, kw_only=True, omit_defaults=True):
     what: str = ""
     refusal: str = ""
     facts: dict[str, Any] = {}
+
+
+class RevertRequest(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Ask for the inverse of the commit with `revision`, under the id and notes of `commit` (without operations)."""
+
+    revision: int
+    commit: Commit
+
+
+class PreviewRequest(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Ask what schema operations would do."""
+
+    database: str = "main"
+    operations: list[Operation]
+
+
+class SchemaReply(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The entity types of a database, and the revision of its last change of them."""
+
+    database: str
+    revision: int
+    types: list[EntityType]

@@ -53,7 +53,7 @@ AGGREGATES = ("count", "sum", "avg", "min", "max")
 FUNCTIONS = ("lower", "upper", "length", "concat", "coalesce", "round", "abs", "year", "month", "day")
 
 
-class _Node(msgspec.Struct, frozen=True, tag=True, tag_field="node", omit_defaults=True):
+class _Node(msgspec.Struct, frozen=True, tag=True, tag_field="node", omit_defaults=True, forbid_unknown_fields=True):
     pass
 
 
