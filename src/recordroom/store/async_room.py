@@ -97,6 +97,8 @@ class AsyncRoom:
         if self.driver.read_only:
             raise RoomReadOnly(path=self.where)
         result = await self.driver.write(request.plan())
+        if isinstance(result, CommitResult):
+            self.opened.wake.announce(result.revision)
         if request.tidy is not None:
             await self._tidy(request.tidy)
         return result
@@ -173,6 +175,15 @@ class AsyncRoom:
     async def header(self, revision_or_id: int | bytes) -> Header:
         """One commit without its operations."""
         return await self.read(self._requests.header(revision_or_id))
+
+    async def wait(self, after: int, timeout: float | None = None) -> int:
+        """The room's revision once it is above `after`, or when `timeout` seconds have passed.
+
+        Commits of this process and of others wake it.
+        """
+        wake = self.opened.wake
+        wake.announce(await self.read(self._requests.revision()))
+        return await wake.awaited(after, timeout)
 
     async def revert(self, revision: int, commit: Commit) -> CommitResult:
         """Apply the inverse of the commit with `revision` under the id and notes of `commit`."""

@@ -34,6 +34,7 @@ __all__ = [
     "move_position",
     "position",
     "revision_at_plan",
+    "revision_plan",
     "types_touched",
 ]
 
@@ -124,6 +125,13 @@ def headers(revisions: Sequence[int]) -> Plan[dict[int, Header]]:
     """Headers by revision; those that were pruned are left out."""
     rows = yield FetchKeys("rr_commit", "revision", revisions, _HEADER, (Storage.INTEGER, *_HEADER_STORAGE))
     return {row[0]: _header(row) for row in rows}
+
+
+def revision_plan() -> Plan[int]:
+    """The revision of the room now."""
+    rows = yield Fetch("SELECT revision FROM rr_room")
+    revision: int = rows[0][0]
+    return revision
 
 
 def revision_at_plan(moment: int) -> Plan[int]:

@@ -13,6 +13,7 @@ from .followers import behind, catch_up
 from .past import check_readable, retention_plan
 from .plans import Driver, Plan
 from .settings import Settings, changed
+from .wake import Wake
 
 __all__ = ["FollowersBehind", "Opened", "change_settings"]
 
@@ -37,6 +38,7 @@ class Opened:
         self.settings = settings
         self.catalogs: Catalogs | None = None
         self.users = 0
+        self.wake = Wake()
         self._tidy_at = 0
         self._make_writer = writer
 

@@ -34,7 +34,7 @@ from .catalog import Catalog, Catalogs, catalog_of
 from .commit import commit_plan
 from .creation import check_database, database_infos, drop_database, insert_database, next_schema_revision
 from .history import history_plan
-from .journal import header_plan, journal_plan, revision_at_plan
+from .journal import header_plan, journal_plan, revision_at_plan, revision_plan
 from .opened import FollowersBehind, Opened
 from .plans import Fetch, Plan, Row
 from .reading import count_rows, explain, members, needs_search, query_page, stream_fetch
@@ -161,6 +161,10 @@ class Requests:
     def revision_at(self, moment: int) -> Read[int]:
         """The revision that was the latest at `moment` (microseconds since 1970, UTC); 0 before the first."""
         return self.read(lambda catalogs: revision_at_plan(moment))
+
+    def revision(self) -> Read[int]:
+        """The revision of the room now."""
+        return Read(revision_plan)
 
     def journal(self, after: int = 0, limit: int = 100) -> Read[list[JournalEntry]]:
         """Commits with a revision above `after`, oldest first."""

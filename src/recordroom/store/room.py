@@ -143,6 +143,8 @@ class Room:
         self._check_writable()
         opened = self._open
         result = opened.driver.write(request.plan())
+        if isinstance(result, CommitResult):
+            opened.wake.announce(result.revision)
         if request.tidy is not None:
             opened.tidy(request.tidy)
         return result
@@ -207,6 +209,19 @@ class Room:
     def header(self, revision_or_id: int | bytes) -> Header:
         """One commit without its operations."""
         return self._read(self._requests.header(revision_or_id))
+
+    def wait(self, after: int, timeout: float | None = None) -> int:
+        """The room's revision once it is above `after`, or when `timeout` seconds have passed.
+
+        Commits of this process and of others wake it; nothing is asked again and again where that can be had.
+        """
+        opened = self._open
+        opened.wake.announce(self._read(self._requests.revision()))
+        return opened.wake.waited(after, timeout, None if opened.driver.alone else self._watch)
+
+    def _watch(self, seconds: float) -> int:
+        self._open.driver.watch(seconds)
+        return self._read(self._requests.revision())
 
     def revert(self, revision: int, commit: Commit) -> CommitResult:
         """Apply the inverse of the commit with `revision` under the id and notes of `commit`."""
