@@ -21,6 +21,7 @@ from ..query.request import (
     SchemaEffect,
     SearchRequest,
 )
+from ..query.subscriptions import Followed, FollowRequest
 
 __all__ = ["Transport"]
 
@@ -69,6 +70,9 @@ class Transport(Protocol):
 
     def journal(self, after: int = 0, limit: int = 100) -> Sequence[JournalEntry]:
         """Commits with a revision above `after`, oldest first."""
+
+    def follow(self, request: FollowRequest) -> Followed:
+        """The events after a revision that fit subscriptions; waits for one, as long as the request says."""
 
     def header(self, revision_or_id: int | bytes) -> Header:
         """One commit without its operations."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from ..errors import RoomReadOnly
 from ..model.actor import OWNER, Actor
@@ -23,6 +26,7 @@ from ..query.request import (
     SchemaEffect,
     SearchRequest,
 )
+from ..query.subscriptions import Followed, FollowRequest
 from .opened import FollowersBehind, Opened
 from .opening import Opening, open_shared
 from .plans import AsyncDriver, Driver, Fetch, Plan, Row
@@ -184,6 +188,17 @@ class AsyncRoom:
         wake = self.opened.wake
         wake.announce(await self.read(self._requests.revision()))
         return await wake.awaited(after, timeout)
+
+    async def follow(self, request: FollowRequest) -> Followed:
+        """The events after a revision that fit subscriptions; waits for one, as long as the request says."""
+        end = time.monotonic() + request.wait
+        while True:
+            followed = await self.read(self._requests.follow(request))
+            left = end - time.monotonic()
+            if request.after is None or followed.deliveries or followed.more or left <= 0:
+                return followed
+            request = replace(request, after=followed.position)
+            await self.wait(followed.position, left)
 
     async def revert(self, revision: int, commit: Commit) -> CommitResult:
         """Apply the inverse of the commit with `revision` under the id and notes of `commit`."""

@@ -29,10 +29,12 @@ from ..query.request import (
     SchemaEffect,
     SearchRequest,
 )
+from ..query.subscriptions import Followed, FollowRequest
 from .account_changes import raise_access
 from .catalog import Catalog, Catalogs, catalog_of
 from .commit import commit_plan
 from .creation import check_database, database_infos, drop_database, insert_database, next_schema_revision
+from .following import follow_plan
 from .history import history_plan
 from .journal import header_plan, journal_plan, revision_at_plan, revision_plan
 from .opened import FollowersBehind, Opened
@@ -169,6 +171,10 @@ class Requests:
     def journal(self, after: int = 0, limit: int = 100) -> Read[list[JournalEntry]]:
         """Commits with a revision above `after`, oldest first."""
         return self.read(lambda catalogs: journal_plan(after, limit))
+
+    def follow(self, request: FollowRequest) -> Read[Followed]:
+        """The events after a revision that fit subscriptions, without waiting for any."""
+        return self.read(lambda catalogs: follow_plan(self, catalogs, request))
 
     def header(self, revision_or_id: int | bytes) -> Read[Header]:
         """One commit without its operations."""

@@ -6,9 +6,12 @@ plans (`reading`, `commit`, `history` …); a room runs them on a driver, with t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from ..errors import RoomReadOnly, SessionClosed
 from ..model.actor import Actor
@@ -28,6 +31,7 @@ from ..query.request import (
     SchemaEffect,
     SearchRequest,
 )
+from ..query.subscriptions import Followed, FollowRequest
 from .catalog import Catalog, catalog_of
 from .followers import FOLLOWERS
 from .opened import FollowersBehind, Opened, change_settings
@@ -218,6 +222,17 @@ class Room:
         opened = self._open
         opened.wake.announce(self._read(self._requests.revision()))
         return opened.wake.waited(after, timeout, None if opened.driver.alone else self._watch)
+
+    def follow(self, request: FollowRequest) -> Followed:
+        """The events after a revision that fit subscriptions; waits for one, as long as the request says."""
+        end = time.monotonic() + request.wait
+        while True:
+            followed = self._read(self._requests.follow(request))
+            left = end - time.monotonic()
+            if request.after is None or followed.deliveries or followed.more or left <= 0:
+                return followed
+            request = replace(request, after=followed.position)
+            self.wait(followed.position, left)
 
     def _watch(self, seconds: float) -> int:
         self._open.driver.watch(seconds)
