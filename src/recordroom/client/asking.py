@@ -22,11 +22,11 @@ _MOST_BYTES = 1 << 20
 
 
 class Answer(NamedTuple):
-    """The status and the JSON object of an answer ({} where it was none), and how long to wait if it says so."""
+    """The status of an answer, its body, and the JSON object in it ({} where it is none)."""
 
     status: int
     data: dict[str, Any]
-    retry_after: float | None = None
+    body: bytes = b""
 
 
 def private(url: str) -> str:
@@ -52,23 +52,23 @@ def ask(  # noqa: PLR0913 - each is a part of a request
     """One request and its answer, whatever its status. StoreUnavailable where there is none."""
     import urllib3
 
-    body, headers = _body(json, form)
+    sent, headers = _body(json, form)
     if bearer:
         headers["Authorization"] = bearer
     retries = urllib3.Retry(connect=2, read=0, redirect=0, status=0, other=0, raise_on_redirect=False)
     pool = _pool(private(url))
     try:
         reply = pool.request(
-            method, url, body=body, headers=headers, timeout=timeout, retries=retries, preload_content=False
+            method, url, body=sent, headers=headers, timeout=timeout, retries=retries, preload_content=False
         )
-        found = Answer(reply.status, _object(reply.read(_MOST_BYTES)), _seconds(reply.headers.get("retry-after")))
+        body = reply.read(_MOST_BYTES)
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         place = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
         reason = _reason(error)
         raise StoreUnavailable(f"{place} cannot be reached: {reason}.", reason=reason, where=place) from None
     finally:
         pool.clear()
-    return found
+    return Answer(reply.status, _object(body), body)
 
 
 def _body(json: Mapping[str, Any] | None, form: Mapping[str, str] | None) -> tuple[bytes | None, dict[str, str]]:
@@ -99,10 +99,6 @@ def _object(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text is not None and text.isdigit() else None
 
 
 def _reason(error: Exception) -> str:
