@@ -202,9 +202,13 @@ class Committer:
         commit = Commit(
             id=new_id(), database=self._session.database, operations=list(operations), notes=notes, on_conflict="merge"
         )
-        with self._one_at_a_time:
-            result = self._send(commit)
+        result = self.send(commit)
         return Committed(revision=result.revision, time=moment(result.time), repeated=result.repeated)
+
+    def send(self, commit: Commit) -> CommitResult:
+        """Send a commit that is not the unit of work's; it is tried again like any other."""
+        with self._one_at_a_time:
+            return self._send(commit)
 
     def revert(self, revision: int, notes: str | None) -> Committed:
         """Make the inverse commit of a commit; what it touched is forgotten and loads again."""

@@ -40,6 +40,7 @@ from .work import Work
 if TYPE_CHECKING:
     from ..model.schema_diff import SchemaPlan
     from ..model.schema_file import SchemaDocument
+    from .events import Events
     from .rows import ExportReport, ImportReport
 
 __all__ = ["Session"]
@@ -82,6 +83,7 @@ class Session:
         self._relations = Relations(self)
         self._committer = Committer(self)
         self._known: Identity | None = None
+        self._hub: Events | None = None
 
     def __repr__(self) -> str:
         state = " (closed)" if self._is_closed else f" at revision {self._at}" if self._at is not None else ""
@@ -205,6 +207,17 @@ class Session:
         """
         self._check_open()
         self._loader.refresh(entities_in(entities))
+
+    @property
+    def events(self) -> Events:
+        """Hear of commits and of what others publish, in order, each once; publish at once and answer."""
+        from .events import Events
+
+        self._check_open()
+        with self._lock:
+            if self._hub is None:
+                self._hub = Events(self)
+            return self._hub
 
     def publish(self, topic: str, data: Any = None, *, target: str = "") -> None:
         """Record an event of your own; it goes out with the commit, in order with its changes."""
@@ -419,6 +432,8 @@ class Session:
         if self._known is not None:
             self._committer.rollback()
         self._is_closed = True
+        if self._hub is not None:
+            self._hub.close()
         if self._at is None:
             self.transport.close()
 
