@@ -20,6 +20,7 @@ __all__ = [
     "InvalidReference",
     "InvalidRequest",
     "InvalidSchema",
+    "InvalidSettings",
     "InvalidValue",
     "KeyringUnavailable",
     "MissingExtra",
@@ -44,6 +45,7 @@ __all__ = [
     "RoomReadOnly",
     "RoomTooNew",
     "SchemaChangeRefused",
+    "ServerUnavailable",
     "SessionClosed",
     "StorageFull",
     "StoreUnavailable",
@@ -347,6 +349,16 @@ class RoomNotFound(Error):
     status = 404
 
 
+class InvalidSettings(Error):
+    """The settings are not right: {where}: {reason}.
+
+    Facts: `where` (a file, a variable or a flag), `reason`, `suggestions`.
+    """
+
+    code = "invalid_settings"
+    status = 422
+
+
 class RoomExists(Error):
     """There is a room at {path} already; nothing was changed."""
 
@@ -447,6 +459,16 @@ class StoreUnavailable(Error):
 
     code = "store_unavailable"
     status = 503
+
+
+class ServerUnavailable(StoreUnavailable):
+    """{where} cannot be reached: {reason}; tried {attempts} times in {seconds} seconds.
+
+    Facts: `where`, `reason`, `attempts`, `seconds`, and `status` of the last answer where there was one. Whether what was asked
+    was done is not known; a commit may be sent again, as it applies once.
+    """
+
+    code = "server_unavailable"
 
 
 class SessionClosed(Error):
