@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .errors import RoomReadOnly as RoomReadOnly
     from .errors import RoomTooNew as RoomTooNew
     from .errors import SchemaChangeRefused as SchemaChangeRefused
+    from .errors import ServerUnavailable as ServerUnavailable
     from .errors import SessionClosed as SessionClosed
     from .errors import StorageFull as StorageFull
     from .errors import StoreUnavailable as StoreUnavailable
@@ -111,6 +112,7 @@ __all__ = [
     "RoomReadOnly",
     "RoomTooNew",
     "SchemaChangeRefused",
+    "ServerUnavailable",
     "Session",
     "SessionClosed",
     "StorageFull",
