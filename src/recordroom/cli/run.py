@@ -9,7 +9,7 @@ from collections.abc import Callable
 from cyclopts import App, CycloptsError, Group
 
 from ..errors import Error
-from . import copying, demo, records, rows, schema, upkeep
+from . import copying, demo, records, rows, schema, serve, upkeep
 from .output import complain, complain_with_facts
 from .rooms import STREAM, UsageError
 
@@ -68,6 +68,7 @@ def make_app() -> App:
         (data, "export", rows.export, "[ROOM] QUERY FILE"),
         (data, "history", records.history, "[ROOM] TYPE WHICH"),
         (data, "search", records.search, "[ROOM] TEXT"),
+        (care, "serve", serve.serve, "[ROOM]"),
         (care, "check", upkeep.check, "[ROOM]"),
         (care, "compact", upkeep.compact, "[ROOM]"),
         (care, "backup", copying.backup, "[ROOM] FOLDER"),

@@ -1,0 +1,96 @@
+"""The shell on HTTP: an ASGI application that leads calls to routes and makes answers of what went wrong.
+
+Every answer carries `x-request-id` (the given one, if it is clean) and `x-recordroom-schema`; every error has the one
+shape of `model.wire`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from ..errors import Error
+from ..model import wire
+from .call import Call, ClientGone, Receive, Send
+from .route import Route, Routes
+from .routes import ROUTES
+from .service import Service
+
+__all__ = ["App"]
+
+_LOG = logging.getLogger("recordroom.server")
+_CLEAN_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
+
+
+class App:
+    """The ASGI application of one service."""
+
+    def __init__(self, service: Service, routes: Iterable[Route] = ROUTES) -> None:
+        self.service = service
+        self.routes = Routes(routes)
+        self._prefix = secrets.token_hex(4).encode()
+        self._numbers = itertools.count(1)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """One connection's request."""
+        if scope["type"] == "http":
+            call = Call(self.service, scope, receive, send)
+            call.request_id = self._request_id(call)
+            await self._answer(call)
+
+    def _request_id(self, call: Call) -> bytes:
+        given = call.headers.get(b"x-request-id")
+        if given is not None and _CLEAN_ID.fullmatch(given):
+            return given
+        return b"%s-%d" % (self._prefix, next(self._numbers))
+
+    async def _answer(self, call: Call) -> None:
+        try:
+            await self._lead(call)
+        except ClientGone:
+            return
+        except Error as error:
+            await self._fail(call, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the reason
+            _LOG.exception("request %s failed", call.request_id.decode())
+            await self._fail(call, error)
+
+    async def _lead(self, call: Call) -> None:
+        method, path = call.scope["method"], call.scope["path"]
+        if method == "OPTIONS":
+            allowed = ", ".join(self.routes.allowed(path)).encode()
+            await call.answer(b"", "", 204, (b"allow", allowed))
+            return
+        route, call.argument = self.routes.find(method, path)
+        if not route.open:
+            call.identity = await self.service.accounts.identify(_authorization(call))
+            call.room = self.service.acting(call.identity.actor)
+        await route.handler(call)
+
+    async def _fail(self, call: Call, error: Exception) -> None:
+        if call.status:
+            # The answer has begun and cannot become another; the connection is closed.
+            return
+        status = error.status if isinstance(error, Error) else 500
+        await call.answer(wire.encode_error(error), wire.JSON, status, *_more_headers(error))
+
+
+def _authorization(call: Call) -> str | None:
+    given = call.headers.get(b"authorization")
+    return None if given is None else given.decode("latin-1")
+
+
+def _more_headers(error: Exception) -> list[tuple[bytes, bytes]]:
+    facts = error.facts if isinstance(error, Error) else {}
+    found = []
+    if getattr(error, "status", 500) == 401:
+        found.append((b"www-authenticate", b'Bearer realm="recordroom"'))
+    if getattr(error, "status", 500) == 405:
+        found.append((b"allow", facts["allowed"].encode()))
+    if isinstance(facts.get("retry_after"), int):
+        found.append((b"retry-after", b"%d" % facts["retry_after"]))
+    return found

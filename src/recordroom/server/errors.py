@@ -1,0 +1,65 @@
+"""What can be wrong with a request before it reaches the service: words of HTTP, in the one shape of errors."""
+
+from __future__ import annotations
+
+from ..errors import InvalidRequest
+
+__all__ = [
+    "HeadersTooLarge",
+    "MethodNotAllowed",
+    "NoSuchPath",
+    "NotAcceptable",
+    "RequestTimeout",
+    "UnsupportedContent",
+]
+
+
+class NoSuchPath(InvalidRequest):
+    """There is nothing at {path}."""
+
+    code = "no_such_path"
+    status = 404
+
+
+class MethodNotAllowed(InvalidRequest):
+    """{path} takes {allowed}, not {method}.
+
+    Facts: `path`, `method`, `allowed` (text).
+    """
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class NotAcceptable(InvalidRequest):
+    """The answer can be had as {offered}.
+
+    Facts: `offered` (text).
+    """
+
+    code = "not_acceptable"
+    status = 406
+
+
+class RequestTimeout(InvalidRequest):
+    """The request did not arrive within {seconds} seconds."""
+
+    code = "request_timeout"
+    status = 408
+
+
+class UnsupportedContent(InvalidRequest):
+    """A request is sent as {taken}, not as {given!r}.
+
+    Facts: `taken` (text), `given`.
+    """
+
+    code = "unsupported_content"
+    status = 415
+
+
+class HeadersTooLarge(InvalidRequest):
+    """The headers are larger than the {limit} bytes that are taken."""
+
+    code = "headers_too_large"
+    status = 431

@@ -1,0 +1,96 @@
+"""Running the application: uvicorn on a socket, in this process, on this thread's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from ..store.async_room import AsyncRoom
+from .app import App
+from .limits import Limits
+from .service import Authenticator, Service
+
+__all__ = ["Server", "bound_socket", "run", "serve"]
+
+_KEEP_ALIVE_SECONDS = 75
+_BACKLOG = 2048
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 is any that is free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found.bind((host, port))
+    found.listen(_BACKLOG)
+    return found
+
+
+class Server(uvicorn.Server):
+    """Stops at SIGTERM and SIGINT, and leaves it to its caller to close what is still open then."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """While it serves, these signals are its own."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+
+def server_of(app: App) -> Server:
+    """A server of the application that is still to be started on a socket."""
+    return Server(
+        uvicorn.Config(
+            app,
+            http="httptools",
+            ws="websockets-sansio",
+            lifespan="off",
+            interface="asgi3",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=30,
+        )
+    )
+
+
+async def serve(
+    where: str,
+    listening: socket.socket,
+    accounts: Callable[[AsyncRoom], Authenticator],
+    limits: Limits | None = None,
+    started: Callable[[Server, Service], None] | None = None,
+) -> None:
+    """Serve the room at `where` until the process is told to stop, or until `should_exit` of the server is set."""
+    room = await AsyncRoom.open(where)
+    try:
+        service = Service(room, accounts(room), limits)
+        server = server_of(App(service))
+        if started is not None:
+            started(server, service)
+        await server.serve(sockets=[listening])
+    finally:
+        await room.close()
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine on a new loop of the fast kind."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)

@@ -1,0 +1,98 @@
+"""The whole API without HTTP: who asks, what they may ask at most, and the room that answers.
+
+A `Desk` is the service for one actor: the same methods as a session's transport, awaited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from ..errors import InvalidRequest, TooManyAttempts
+from ..model.actor import Actor
+from ..query.request import HistoryRequest, Page, QueryRequest, SearchRequest
+from ..store.async_room import AsyncRoom
+from .auth.identity import Identity
+from .limits import Limits
+
+__all__ = ["Authenticator", "Service"]
+
+_RETRY_SECONDS = 5
+
+
+class Authenticator(Protocol):
+    """What the service needs of accounts."""
+
+    async def identify(self, authorization: str | None) -> Identity:
+        """Who shows this value of the header Authorization; NotAuthenticated where it is none."""
+
+
+class Service:
+    """One room for many actors, on one event loop. `room` is the owner's."""
+
+    def __init__(self, room: AsyncRoom, accounts: Authenticator, limits: Limits | None = None) -> None:
+        self.room = room
+        self.accounts = accounts
+        self.limits = limits or Limits()
+        self._streams: dict[str, int] = {}
+
+    async def ready(self) -> int:
+        """The room's newest revision, from the database itself: whether it answers."""
+        return await self.room.revision_at(2**62)
+
+    def acting(self, actor: Actor) -> AsyncRoom:
+        """The room for an actor."""
+        return self.room.acting(actor)
+
+    @property
+    def schema_revision(self) -> int:
+        """The revision of the room's schemas as this process has seen them last."""
+        catalogs = self.room.opened.catalogs
+        return 0 if catalogs is None else catalogs.revision
+
+    # --- requests that have limits ---
+
+    def bounded(self, request: QueryRequest) -> QueryRequest:
+        """The request with a page no larger than pages may be; its `next` goes on from there."""
+        return request if request.size <= self.limits.page_rows else replace(request, size=self.limits.page_rows)
+
+    def check_listed(self, limit: int) -> int:
+        """`limit`, where an answer may have as many things; InvalidRequest otherwise."""
+        if not 0 <= limit <= self.limits.listed:
+            raise InvalidRequest(reason=f"limit: at most {self.limits.listed} at a time, not {limit}")
+        return limit
+
+    def check_history(self, request: HistoryRequest) -> HistoryRequest:
+        """The request, where it asks for no more changes than may be asked for."""
+        self.check_listed(request.limit)
+        return request
+
+    def check_search(self, request: SearchRequest) -> SearchRequest:
+        """The request, where it asks for no more hits than may be asked for."""
+        self.check_listed(request.limit)
+        return request
+
+    async def stream(self, room: AsyncRoom, request: QueryRequest) -> AsyncIterator[Page]:
+        """Every page of a query, for as long as it is read. TooManyAttempts where the actor reads too many already."""
+        name = room.actor.name
+        if self._streams.get(name, 0) >= self.limits.streams:
+            raise TooManyAttempts(
+                f"{name} reads {self.limits.streams} streams already; finish one first.", retry_after=_RETRY_SECONDS
+            )
+        self._streams[name] = self._streams.get(name, 0) + 1
+        try:
+            async with aclosing(room.stream(self.bounded(request))) as pages:  # type: ignore[type-var]
+                async for page in pages:
+                    yield page
+        finally:
+            self._streams[name] -= 1
+            if not self._streams[name]:
+                del self._streams[name]
+
+    @property
+    def streams(self) -> int:
+        """How many streams are being read."""
+        return sum(self._streams.values())
