@@ -1,7 +1,7 @@
 """The shape of a query: what is left of its tree without constants.
 
 Queries of one shape share one SQL statement, made once; their constants are its parameters. Constants
-are told apart only as far as the statement depends on them, by a letter each (`_letter`).
+are told apart only as far as the statement depends on them, by a letter each (`letter`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from . import syntax
 
-__all__ = ["Shape", "shape_of"]
+__all__ = ["Shape", "letter", "shape_of"]
 
 
 class Shape(NamedTuple):
@@ -58,7 +58,7 @@ class _Walk:
         given = self._given(node)
         self.given.append(given)
         self.sources.append(node)
-        return _letter(given)
+        return letter(given)
 
     def _given(self, node: Any) -> Any:
         if type(node) is syntax.Literal:
@@ -96,7 +96,8 @@ class _Mark:
 _MISSING, _UNIT = _Mark(), _Mark()
 
 
-def _letter(given: Any) -> str:
+def letter(given: Any) -> str:
+    """What of a constant a statement depends on."""
     if type(given) is str:
         if given and given.isascii():
             return "a"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
@@ -14,14 +15,21 @@ from ..model.schema import Attribute, EntityType, Schema, close_names
 from .plans import Fetch, Plan
 from .tables import Tables, sql_dialect
 
-__all__ = ["Catalog", "Catalogs", "catalog_of", "dump_schema", "load_catalogs", "load_schema", "schema_revision"]
+if TYPE_CHECKING:
+    from .access import Access
+
+__all__ = ["Catalog", "Catalogs", "catalog_of", "dump_schema", "load_catalogs", "load_schema"]
 
 
 class Catalog:
     """One database as plans see it. Immutable; a change of the schema makes a new one.
 
-    `dialect` is "sqlite" or "postgresql", `sql` the SQLAlchemy dialect that writes the driver's SQL.
+    `dialect` is "sqlite" or "postgresql", `sql` the SQLAlchemy dialect that writes the driver's SQL. `access` is that
+    of the actor whom statements are compiled for; None: one who may see everything. `plain` is the catalog without it.
     """
+
+    access: Access | None = None
+    _plain: Catalog | None = None
 
     def __init__(self, database: str, schema: Schema, dialect: str, sql: sa.Dialect | None = None) -> None:
         self.database = database
@@ -30,16 +38,41 @@ class Catalog:
         self.sql = sql_dialect(dialect) if sql is None else sql
         self.tables = Tables(database, schema)
 
+    @property
+    def plain(self) -> Catalog:
+        """The catalog of those who may see everything: what is worked out for a schema is kept for it."""
+        return self if self._plain is None else self._plain
+
+    def seen_by(self, access: Access | None) -> Catalog:
+        """The same catalog for an actor."""
+        plain = self.plain
+        if access is None:
+            return plain
+        found = Catalog.__new__(Catalog)
+        found.__dict__.update(plain.__dict__)
+        found.access, found._plain = access, plain
+        return found
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What stands for `$actor` in rules."""
+        return {} if self.access is None else self.access.facts
+
     def with_schema(self, schema: Schema) -> Catalog:
         """The same database with another schema."""
-        return Catalog(self.database, schema, self.dialect, self.sql)
+        changed = Catalog(self.database, schema, self.dialect, self.sql)
+        return changed if self.access is None else changed.seen_by(self.access)
 
 
 class Catalogs(msgspec.Struct, frozen=True):
-    """Every database of a room at one revision of the room's schemas."""
+    """Every database of a room at one revision of the room's schemas.
+
+    `access_revision` is that of the last change to what actors may do.
+    """
 
     revision: int
     by_key: Mapping[str, Catalog]
+    access_revision: int = 0
 
 
 def catalog_of(catalogs: Catalogs, database: str) -> Catalog:
@@ -77,22 +110,15 @@ def _is_text_of_bytes(attribute: Attribute) -> bool:
     return attribute.kind == "uuid" and not attribute.multi and isinstance(attribute.default, str)
 
 
-_REVISION = Fetch("SELECT schema_revision FROM rr_room")
+_REVISIONS = Fetch("SELECT schema_revision, access_revision FROM rr_room")
 _DATABASES = Fetch("SELECT key, schema, schema_revision FROM rr_database ORDER BY key")
-
-
-def schema_revision() -> Plan[int]:
-    """The revision of the room's schemas in this snapshot: one cheap read."""
-    rows = yield _REVISION
-    revision: int = rows[0][0]
-    return revision
 
 
 def load_catalogs(dialect: str, known: Catalogs | None) -> Plan[Catalogs]:
     """Every database of the room; a catalog of `known` whose schema is still the same is kept, caches and all."""
-    revision = yield from schema_revision()
+    [(revision, access_revision)] = yield _REVISIONS
     if known is not None and known.revision == revision:
-        return known
+        return known if known.access_revision == access_revision else replace(known, access_revision=access_revision)
     rows = yield _DATABASES
     before: Mapping[str, Catalog] = {} if known is None else known.by_key
     sql = sql_dialect(dialect)
@@ -103,4 +129,4 @@ def load_catalogs(dialect: str, known: Catalogs | None) -> Plan[Catalogs]:
             found[key] = kept
         else:
             found[key] = Catalog(key, load_schema(text, changed), dialect, sql)
-    return Catalogs(revision, found)
+    return Catalogs(revision, found, access_revision)

@@ -38,7 +38,7 @@ from ..query.resolved import (
 )
 from ..query.shape import Shape, shape_of
 from .catalog import Catalog
-from .compile_conditions import ConditionBuilder
+from .compile_access import AccessBuilder
 from .compile_rows import Inputs, Level, Source
 from .compile_text import finished
 from .compile_values import Element, cast_type
@@ -51,6 +51,7 @@ __all__ = [
     "Ready",
     "StatementBuilder",
     "Window",
+    "allowed_statement",
     "count_statement",
     "members_statement",
     "page_statement",
@@ -138,7 +139,7 @@ def members_statement(catalog: Catalog, request: MembersRequest, owners: Sequenc
     attribute = schema.attribute(request.type, request.attribute)
     if not attribute.many:
         raise InvalidQuery(reason=f"{request.type}.{request.attribute} is a {attribute.kind} and has no members")
-    inputs = Inputs((), request.at, owners=owners)
+    inputs = Inputs((), request.at, owners=owners, facts=catalog.facts)
     key = ("members", request.type, request.attribute, request.select, request.at is None)
     known = _known(catalog)
     statement = known.get(key)
@@ -151,6 +152,21 @@ def members_statement(catalog: Catalog, request: MembersRequest, owners: Sequenc
             resolved = resolve(schema, syntax.Query(attribute.target, paths))
             select, layout = builder.linked(request.type, attribute, resolved)
         statement = _keep(known, key, _compiled(builder, select, layout))
+    return Ready(statement.sql, [binder(inputs) for binder in statement.binders], statement.layout)
+
+
+def allowed_statement(  # noqa: PLR0913 - as `access.allowed`
+    catalog: Catalog, verb: str, type_name: str, attributes: Sequence[str], ids: Sequence[bytes], at: int | None
+) -> Ready:
+    """The statement for those of `ids` for which grants hold that cover the attributes."""
+    known = _known(catalog)
+    key = ("allowed", verb, type_name, tuple(attributes), at is None)
+    statement = known.get(key)
+    if statement is None:
+        builder = StatementBuilder(catalog, (), of_past=at is not None)
+        select = builder.allowed(verb, type_name, attributes)
+        statement = _keep(known, key, _compiled(builder, select, Layout(type_name, 0, None, (), (Storage.BYTES,))))
+    inputs = Inputs((), at, owners=ids, facts=catalog.facts)
     return Ready(statement.sql, [binder(inputs) for binder in statement.binders], statement.layout)
 
 
@@ -168,7 +184,7 @@ def _ready(catalog: Catalog, request: QueryRequest, form: Hashable, make: _Make,
         raise InvalidQuery(reason="its parts are not what they should be") from None
     if statement is None:
         statement = _keep(known, key, _made(catalog, request, shape, make))
-    inputs = inputs._replace(given=shape.given)
+    inputs = inputs._replace(given=shape.given, facts=catalog.facts)
     try:
         values = [binder(inputs) for binder in statement.binders]
     except (WrongValue, InvalidQuery):
@@ -204,6 +220,8 @@ def _compiled(builder: StatementBuilder, select: sa.Select[Any], layout: Layout)
 
 
 def _known(catalog: Catalog) -> dict[Hashable, _Statement]:
+    if catalog.access is not None:
+        return catalog.access.rules(catalog).statements
     known = _statements.get(catalog)
     if known is None:
         known = _statements.setdefault(catalog, {})
@@ -253,7 +271,7 @@ class _Columns:
         return len(self.elements) - 1
 
 
-class StatementBuilder(ConditionBuilder):
+class StatementBuilder(AccessBuilder):
     """Makes the SELECT of a whole request."""
 
     def rows(self, query: Query, form: tuple[Any, ...], *, limited: bool) -> tuple[sa.Select[Any], Layout]:
@@ -393,7 +411,12 @@ class StatementBuilder(ConditionBuilder):
         if attribute.kind == "collection":
             level = self.start(root)
             table, _ = self.found(root)
-            near = table[self.tables.column_name(attribute.target, attribute.inverse)]
+            column = self.tables.column_name(attribute.target, attribute.inverse)
+            near = table[column]
+            level.conditions += self.sees(near, type_name, attribute.name) if self.rules is not None else []
+            kept = self.kept(table, column)
+            if kept is not None:
+                level.conditions.append(self._of_owners(kept))
         else:
             table = self.relations(type_name, attribute)
             level = Level(table)
@@ -421,6 +444,21 @@ class StatementBuilder(ConditionBuilder):
         select = level.select(owner, key, value).order_by(owner, key)
         outputs = (("key", Field(1, Storage.TEXT)), ("value", Field(2, storage)))
         return select, Layout("", None, None, outputs, (Storage.BYTES, Storage.TEXT, kept), (), 0)
+
+    # --- what is allowed ---
+
+    def allowed(self, verb: str, type_name: str, attributes: Sequence[str]) -> sa.Select[Any]:
+        """The ids, of those given, of entities for which grants hold that cover the attributes."""
+        with self.raw() as rules:
+            table = self.entities(type_name)
+        level = Level(table)
+        level.conditions += [self._of_owners(table["id"]), *self.of_type(table, type_name)]
+        for name in attributes or (None,):
+            test = self.holds(rules.covering(verb, type_name, name), table, type_name, type_name)
+            level.conditions += [] if test is None else [test]
+        if verb == "read":
+            level.conditions += self.today(table, type_name)
+        return level.select(table["id"])
 
     def _of_owners(self, near: Element) -> sa.ColumnElement[bool]:
         sqlite = self.sqlite

@@ -159,7 +159,10 @@ class ConditionBuilder(ValueBuilder):
         match = self.derived(node.text, lambda text: match_expression(dialect, text), Storage.TEXT)
         column = self.tables.column_name(row.type, node.attribute.name)
         ids = matches_subquery(dialect, self.tables.entity_name(row.type), column, match)
-        test = self.column(row, "id").in_(ids)
+        test: Test = self.column(row, "id").in_(ids)
+        if self.masks(row.type):
+            # The index has every text: one that is hidden is null here.
+            test = sa.and_(test, self.column(row, node.attribute.name).is_not(None))
         return test if holds else _opposite(test)
 
     def _any_item(self, node: AnyItem, holds: bool) -> Test:

@@ -6,7 +6,7 @@ join to the level of the row they start from, each once; collections become leve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -34,6 +34,7 @@ class Inputs(NamedTuple):
     limit: int = 0
     offset: int = 0
     owners: Sequence[bytes] = ()
+    facts: Mapping[str, Any] = {}  # what stands for `$actor` in rules
 
 
 Binder = Callable[[Inputs], Any]
@@ -51,6 +52,7 @@ class Source:
 
     def __init__(self, clause: sa.FromClause, name: str) -> None:
         self.clause = clause
+        self.name = name
         self._name = quoted(name)
 
     def __getitem__(self, name: str) -> sa.ColumnElement[Any]:
@@ -62,14 +64,17 @@ class Level:
 
     def __init__(self, base: Source) -> None:
         self._from: sa.FromClause = base.clause
+        self.joined = False
         self.conditions: list[sa.ColumnElement[bool]] = []
 
     def join(self, other: Source, on: sa.ColumnElement[bool]) -> None:
         """Read from `other` too; rows without a partner fall away."""
+        self.joined = True
         self._from = self._from.join(other.clause, on)
 
     def left_join(self, other: Source, on: sa.ColumnElement[bool]) -> None:
         """Read from `other` too, where there is a partner."""
+        self.joined = True
         self._from = self._from.outerjoin(other.clause, on)
 
     def select(self, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
@@ -274,13 +279,24 @@ class RowBuilder:
         else:
             table = self.relations(owner.type, attribute)
             near = table[self.near_end(attribute)]
+        tied = [near == owner_id, *self.gate(table, owner_id, owner.type, attribute)]
         if level is None:
             level = Level(table)
-            level.conditions.append(near == owner_id)
+            level.conditions += tied
         else:
-            level.join(table, near == owner_id)
+            level.join(table, sa.and_(*tied))
         self._say_where(over, table, level)
         return level
+
+    def gate(
+        self, _table: Source, _owner_id: sa.ColumnElement[Any], _type_name: str, _attribute: Attribute
+    ) -> list[sa.ColumnElement[bool]]:
+        """What else must hold for members to be seen in an attribute of their owner: nothing, for those who see all."""
+        return []
+
+    def masks(self, _type_name: str) -> bool:
+        """Whether values of entities of a type may be hidden."""
+        return False
 
     def near_end(self, attribute: Attribute) -> str:
         """The column of a links or mapping table that holds the owner's id."""

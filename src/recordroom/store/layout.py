@@ -52,6 +52,7 @@ class Layout:
 
 def layout_of(catalog: Catalog, type_name: str) -> Layout:
     """The layout of `type_name`; UnknownType where there is no such type."""
+    catalog = catalog.plain
     found = _layouts.get(catalog)
     if found is None:
         found = _layouts[catalog] = {}

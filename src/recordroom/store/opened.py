@@ -46,7 +46,7 @@ class Opened:
         """The catalogs of this snapshot; another process may have changed a schema."""
         known = self.catalogs
         found = yield from load_catalogs(self.driver.dialect, known)
-        if known is None or found.revision > known.revision:
+        if known is None or (found.revision, found.access_revision) > (known.revision, known.access_revision):
             self.catalogs = found
         return found
 
