@@ -55,11 +55,10 @@ def ask(  # noqa: PLR0913 - each is a part of a request
     sent, headers = _body(json, form)
     if bearer:
         headers["Authorization"] = bearer
-    retries = urllib3.Retry(connect=2, read=0, redirect=0, status=0, other=0, raise_on_redirect=False)
     pool = _pool(private(url))
     try:
         reply = pool.request(
-            method, url, body=sent, headers=headers, timeout=timeout, retries=retries, preload_content=False
+            method, url, body=sent, headers=headers, timeout=timeout, retries=False, preload_content=False
         )
         body = reply.read(_MOST_BYTES)
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -105,15 +104,12 @@ def _reason(error: Exception) -> str:
     """What went wrong in a few words; never the address, which may hold a code."""
     import urllib3
 
-    cause: object = error
-    if isinstance(error, urllib3.exceptions.MaxRetryError):
-        cause = error.reason
-    if isinstance(cause, urllib3.exceptions.TimeoutError):
-        return "it does not answer in time"
-    if isinstance(cause, urllib3.exceptions.NameResolutionError):
+    if isinstance(error, urllib3.exceptions.NameResolutionError):
         return "there is no host of that name"
-    if isinstance(cause, urllib3.exceptions.SSLError):
+    if isinstance(error, urllib3.exceptions.SSLError):
         return "its certificate is not one that this machine trusts"
-    if isinstance(cause, urllib3.exceptions.NewConnectionError):
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
         return "nothing answers there"
+    if isinstance(error, urllib3.exceptions.TimeoutError):
+        return "it does not answer in time"
     return "the connection broke off"

@@ -60,9 +60,11 @@ class KeyringEntry:
 
 
 def keyring_works() -> bool:
-    """Whether there is a keyring that keeps things."""
+    """Whether there is a keyring that keeps things; it is tried."""
+    trial = Kept(url="https://recordroom.invalid", user="trial", kind="api_key", secret=Secret("trial"))
     try:
-        return kept("https://recordroom.invalid") is None
+        keep(trial)
+        return forget(trial.url, trial.user)
     except (KeyringUnavailable, MissingExtra):
         return False
 
