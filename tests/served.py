@@ -27,10 +27,10 @@ import uvloop
 
 from recordroom.errors import NotAuthenticated
 from recordroom.model.actor import OWNER
+from recordroom.server.auth.accounts import Accounts
 from recordroom.server.auth.identity import Identity
 from recordroom.server.limits import Limits
 from recordroom.server.run import bound_socket, serve
-from recordroom.store.async_room import AsyncRoom
 
 __all__ = ["Served", "served"]
 
@@ -38,11 +38,8 @@ KEY = "rrk_for_tests_only"
 _PATIENCE = 30.0
 
 
-class Owner:
+class Owner(Accounts):
     """Stands in for accounts: one key, of the room's owner."""
-
-    def __init__(self, room: AsyncRoom) -> None:
-        pass
 
     async def identify(self, authorization: str | None) -> Identity:
         if authorization != f"Bearer {KEY}":

@@ -10,12 +10,14 @@ import itertools
 import logging
 import re
 import secrets
+import time
 from collections.abc import Iterable
 from typing import Any
 
 from ..errors import Error
 from ..model import wire
 from .call import Call, ClientGone, Receive, Send
+from .metrics import Metrics
 from .route import Route, Routes
 from .routes import ROUTES
 from .service import Service
@@ -32,15 +34,17 @@ class App:
     def __init__(self, service: Service, routes: Iterable[Route] = ROUTES) -> None:
         self.service = service
         self.routes = Routes(routes)
+        self.metrics = Metrics(service)
         self._prefix = secrets.token_hex(4).encode()
         self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        """One connection's request."""
-        if scope["type"] == "http":
-            call = Call(self.service, scope, receive, send)
-            call.request_id = self._request_id(call)
-            await self._answer(call)
+        """One request."""
+        began = time.perf_counter()
+        call = Call(self.service, self.metrics, scope, receive, send)
+        call.request_id = self._request_id(call)
+        await self._answer(call)
+        self.metrics.observe(call.method, call.route, call.status, time.perf_counter() - began)
 
     def _request_id(self, call: Call) -> bytes:
         given = call.headers.get(b"x-request-id")
@@ -60,15 +64,15 @@ class App:
             await self._fail(call, error)
 
     async def _lead(self, call: Call) -> None:
-        method, path = call.scope["method"], call.scope["path"]
-        if method == "OPTIONS":
+        path = call.scope["path"]
+        if call.method == "OPTIONS":
             allowed = ", ".join(self.routes.allowed(path)).encode()
             await call.answer(b"", "", 204, (b"allow", allowed))
             return
-        route, call.argument = self.routes.find(method, path)
+        route, call.argument = self.routes.find(call.method, path)
+        call.route = route.path
         if not route.open:
-            call.identity = await self.service.accounts.identify(_authorization(call))
-            call.room = self.service.acting(call.identity.actor)
+            await call.identify()
         await route.handler(call)
 
     async def _fail(self, call: Call, error: Exception) -> None:
@@ -77,11 +81,6 @@ class App:
             return
         status = error.status if isinstance(error, Error) else 500
         await call.answer(wire.encode_error(error), wire.JSON, status, *_more_headers(error))
-
-
-def _authorization(call: Call) -> str | None:
-    given = call.headers.get(b"authorization")
-    return None if given is None else given.decode("latin-1")
 
 
 def _more_headers(error: Exception) -> list[tuple[bytes, bytes]]:

@@ -17,6 +17,7 @@ from ..store.async_room import AsyncRoom
 from .auth.identity import Identity
 from .errors import NotAcceptable, RequestTimeout, UnsupportedContent
 from .json_form import read_json, write_json
+from .metrics import Metrics
 from .negotiation import chosen_encoding, chosen_type
 from .service import Service
 
@@ -43,16 +44,28 @@ class Call:
     room: AsyncRoom
     identity: Identity
 
-    def __init__(self, service: Service, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    def __init__(
+        self, service: Service, metrics: Metrics, scope: Mapping[str, Any], receive: Receive, send: Send
+    ) -> None:
         self.service = service
+        self.metrics = metrics
         self.scope = scope
+        self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = b""
         self.argument = ""
+        self.route = ""  # the path of its route, as the table has it
         self.status = 0  # of the answer, once it has begun
         self.ended = False
-        self._receive = receive
-        self._send = send
+        self.receive = receive
+        self.send = send
+
+    async def identify(self) -> Identity:
+        """Who asks, by the header Authorization; NotAuthenticated where it proves nothing."""
+        given = self.headers.get(b"authorization")
+        self.identity = await self.service.accounts.identify(None if given is None else given.decode("latin-1"))
+        self.room = self.service.acting(self.identity.actor)
+        return self.identity
 
     # --- what was sent ---
 
@@ -125,7 +138,7 @@ class Call:
         seconds = self.service.limits.body_seconds
         try:
             async with asyncio.timeout(seconds):
-                message = await self._receive()
+                message = await self.receive()
         except TimeoutError:
             raise RequestTimeout(seconds=seconds) from None
         if message["type"] == "http.disconnect":
@@ -189,12 +202,12 @@ class Call:
 
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _write(self, body: bytes, *, more: bool) -> None:
         if not more:
             self.ended = True
-        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        await self.send({"type": "http.response.body", "body": body, "more_body": more})
 
 
 # --- compression ------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from .errors import MethodNotAllowed, NoSuchPath
 
 __all__ = ["Parameter", "Route", "Routes"]
 
+_VERSION = "/v1/"
+
 
 class Parameter(msgspec.Struct, frozen=True):
     """A parameter of the address, or the part of a path in braces."""
@@ -23,7 +25,7 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. A path may end in a part in braces.
+    """One method of one path. A path may have one part in braces.
 
     `takes` and `gives` are the types of the bodies, `kinds` the content types of the answer. `open` routes need no
     credential. `fails` are codes of errors worth naming, beside those that every route has.
@@ -51,10 +53,13 @@ class Routes:
     def __init__(self, routes: Iterable[Route]) -> None:
         self.all = tuple(routes)
         self._exact: dict[str, dict[str, Route]] = {}
-        self._prefix: dict[str, dict[str, Route]] = {}
+        self._inner: dict[tuple[str, str], dict[str, Route]] = {}
         for route in self.all:
-            base, brace, _ = route.path.partition("{")
-            (self._prefix if brace else self._exact).setdefault(base, {})[route.method] = route
+            base, brace, rest = route.path.partition("{")
+            if brace:
+                self._inner.setdefault((base, rest.partition("}")[2]), {})[route.method] = route
+            else:
+                self._exact.setdefault(base, {})[route.method] = route
 
     def find(self, method: str, path: str) -> tuple[Route, str]:
         """The route and the part of the path that its braces stand for; NoSuchPath or MethodNotAllowed."""
@@ -73,8 +78,10 @@ class Routes:
         methods = self._exact.get(path)
         if methods is not None:
             return methods, ""
-        base, slash, argument = path.rpartition("/")
-        methods = self._prefix.get(base + slash)
+        head, slash, rest = path.partition(_VERSION)
+        base, between, argument = rest.partition("/")
+        argument, after, tail = argument.partition("/")
+        methods = self._inner.get((f"{head}{slash}{base}{between}", after + tail))
         if methods is None or not argument:
             raise NoSuchPath(path=path[:200])
         return methods, argument

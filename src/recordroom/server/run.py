@@ -15,8 +15,9 @@ import uvloop
 
 from ..store.async_room import AsyncRoom
 from .app import App
+from .auth.accounts import Accounts
 from .limits import Limits
-from .service import Authenticator, Service
+from .service import Service
 
 __all__ = ["Server", "bound_socket", "run", "serve"]
 
@@ -35,7 +36,19 @@ def bound_socket(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """Stops at SIGTERM and SIGINT, and leaves it to its caller to close what is still open then."""
+    """Stops at SIGTERM and SIGINT; those who follow the room are told first.
+
+    Whoever runs it closes what is still open afterwards.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let everybody finish, and close."""
+        self._service.stopping.set()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -67,14 +80,15 @@ def server_of(app: App) -> Server:
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=30,
-        )
+        ),
+        app.service,
     )
 
 
 async def serve(
     where: str,
     listening: socket.socket,
-    accounts: Callable[[AsyncRoom], Authenticator],
+    accounts: Callable[[AsyncRoom], Accounts],
     limits: Limits | None = None,
     started: Callable[[Server, Service], None] | None = None,
 ) -> None:

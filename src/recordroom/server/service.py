@@ -1,47 +1,54 @@
 """The whole API without HTTP: who asks, what they may ask at most, and the room that answers.
 
-A `Desk` is the service for one actor: the same methods as a session's transport, awaited.
+`acting` gives the room for one actor: the same methods as a session's transport has, awaited. Requests whose cost
+must be bounded go through the service.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Protocol
 
+import msgspec
 from msgspec.structs import replace
 
 from ..errors import InvalidRequest, TooManyAttempts
 from ..model.actor import Actor
+from ..model.operations import Commit, CommitResult
 from ..query.request import HistoryRequest, Page, QueryRequest, SearchRequest
 from ..store.async_room import AsyncRoom
-from .auth.identity import Identity
+from .auth.accounts import Accounts
 from .limits import Limits
 
-__all__ = ["Authenticator", "Service"]
+__all__ = ["Counts", "Service"]
 
 _RETRY_SECONDS = 5
 
 
-class Authenticator(Protocol):
-    """What the service needs of accounts."""
+class Counts(msgspec.Struct):
+    """What was done since the start of the process."""
 
-    async def identify(self, authorization: str | None) -> Identity:
-        """Who shows this value of the header Authorization; NotAuthenticated where it is none."""
+    commits: int = 0
+    rows: int = 0
+    revision: int = 0
 
 
 class Service:
     """One room for many actors, on one event loop. `room` is the owner's."""
 
-    def __init__(self, room: AsyncRoom, accounts: Authenticator, limits: Limits | None = None) -> None:
+    def __init__(self, room: AsyncRoom, accounts: Accounts, limits: Limits | None = None) -> None:
         self.room = room
         self.accounts = accounts
         self.limits = limits or Limits()
+        self.counts = Counts()
+        self.stopping = asyncio.Event()  # set as soon as the server is told to stop
         self._streams: dict[str, int] = {}
 
     async def ready(self) -> int:
         """The room's newest revision, from the database itself: whether it answers."""
-        return await self.room.revision_at(2**62)
+        self.counts.revision = await self.room.revision_at(2**62)
+        return self.counts.revision
 
     def acting(self, actor: Actor) -> AsyncRoom:
         """The room for an actor."""
@@ -54,6 +61,23 @@ class Service:
         return 0 if catalogs is None else catalogs.revision
 
     # --- requests that have limits ---
+
+    async def query(self, room: AsyncRoom, request: QueryRequest) -> Page:
+        """One page, no larger than pages may be."""
+        page = await room.query(self.bounded(request))
+        self._note(page)
+        return page
+
+    async def commit(self, room: AsyncRoom, commit: Commit) -> CommitResult:
+        """Apply a commit, and count it."""
+        result = await room.commit(commit)
+        self.counts.commits += not result.repeated
+        self.counts.revision = max(self.counts.revision, result.revision)
+        return result
+
+    def _note(self, page: Page) -> None:
+        self.counts.rows += page.count
+        self.counts.revision = max(self.counts.revision, page.revision)
 
     def bounded(self, request: QueryRequest) -> QueryRequest:
         """The request with a page no larger than pages may be; its `next` goes on from there."""
@@ -86,6 +110,7 @@ class Service:
         try:
             async with aclosing(room.stream(self.bounded(request))) as pages:  # type: ignore[type-var]
                 async for page in pages:
+                    self._note(page)
                     yield page
         finally:
             self._streams[name] -= 1

@@ -24,8 +24,7 @@ __all__ = ["ROUTES"]
 
 
 async def query(call: Call) -> None:
-    request = call.service.bounded(await call.take(QueryRequest))
-    await call.give(await call.room.query(request))
+    await call.give(await call.service.query(call.room, await call.take(QueryRequest)))
 
 
 async def stream(call: Call) -> None:
@@ -46,7 +45,7 @@ async def members(call: Call) -> None:
 
 
 async def commit(call: Call) -> None:
-    await call.give(await call.room.commit(await call.take(Commit)))
+    await call.give(await call.service.commit(call.room, await call.take(Commit)))
 
 
 async def history(call: Call) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...model import wire
 from ..call import Call
+from ..metrics import METRICS_TYPE
 from ..route import Route
 
 __all__ = ["ROUTES"]
@@ -17,7 +18,20 @@ async def ready(call: Call) -> None:
     await call.give({"status": "ready", "revision": await call.service.ready()})
 
 
+async def metrics(call: Call) -> None:
+    await call.answer(call.metrics.text(), METRICS_TYPE)
+
+
 ROUTES = (
+    Route(
+        method="GET",
+        path="/metrics",
+        handler=metrics,
+        summary="Numbers for Prometheus",
+        gives=str,
+        kinds=(METRICS_TYPE,),
+        group="health",
+    ),
     Route(
         method="GET",
         path="/healthz",
