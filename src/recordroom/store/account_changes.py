@@ -19,9 +19,19 @@ from ..model.operations import (
 )
 from ..model.schema import Schema
 from .catalog import Catalog
+from .default_roles import ACCOUNT_TYPES
 from .plans import Plan, Run
 
-__all__ = ["ACCOUNTS_DATABASE", "FACT_TYPES", "RAISE_ACCESS", "raise_access", "touches_accounts"]
+__all__ = [
+    "ACCOUNTS_DATABASE",
+    "FACT_TYPES",
+    "RAISE_ACCESS",
+    "is_account_type",
+    "raise_access",
+    "touches",
+    "touches_accounts",
+    "types_named",
+]
 
 ACCOUNTS_DATABASE = "main"
 FACT_TYPES = frozenset({"Group", "Project", "ProjectMember", "Role", "Rule", "Share", "User"})
@@ -34,9 +44,20 @@ def touches_accounts(catalog: Catalog, operations: Sequence[Operation]) -> bool:
 
     `catalog` is that from before the commit.
     """
+    return touches(catalog, operations, FACT_TYPES)
+
+
+def touches(catalog: Catalog, operations: Sequence[Operation], types: frozenset[str]) -> bool:
+    """Whether operations are about entities of some of `types`, which are about accounts."""
     if catalog.database != ACCOUNTS_DATABASE:
         return False
-    return any(_is_about_accounts(catalog.schema, name) for name in {each for op in operations for each in _named(op)})
+    named = {each for operation in operations for each in types_named(operation)}
+    return any(_is_related(catalog.schema, name, types) for name in named)
+
+
+def is_account_type(catalog: Catalog, name: str) -> bool:
+    """Whether a type is about accounts: only rules that name it, or what it extends, cover it."""
+    return catalog.database == ACCOUNTS_DATABASE and _is_related(catalog.schema, name, frozenset(ACCOUNT_TYPES))
 
 
 def raise_access() -> Plan[None]:
@@ -44,14 +65,14 @@ def raise_access() -> Plan[None]:
     yield Run("UPDATE rr_room SET access_revision = access_revision + 1")
 
 
-def _is_about_accounts(schema: Schema, name: str) -> bool:
-    """Whether rows of a type may be of one of `FACT_TYPES`: it is one, or is in the hierarchy of one."""
-    if name in FACT_TYPES or name not in schema:
-        return name in FACT_TYPES
-    return not FACT_TYPES.isdisjoint(schema.subtypes(schema.root(name)))
+def _is_related(schema: Schema, name: str, types: frozenset[str]) -> bool:
+    """Whether rows of a type may be of one of `types`: it is one, or is in the hierarchy of one."""
+    if name in types or name not in schema:
+        return name in types
+    return not types.isdisjoint(schema.subtypes(schema.root(name)))
 
 
-def _named(operation: Operation) -> Iterator[str]:
+def types_named(operation: Operation) -> Iterator[str]:
     """The types that an operation is about."""
     match operation:
         case Publish():

@@ -6,12 +6,13 @@ with what it replaced. References, required values, unique sets and deletes are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from ..errors import ImmutableAttribute, NotFound, NotUnique
 from ..model.ids import show_id
 from ..model.operations import Create, Delete, DropKeys, Link, Operation, Publish, SetKeys, Unlink, Update
+from .access_checks import blind, may_change, may_create, note_unseen_references
 from .attempt import Segment
 from .conflicts import judge_deletes, judge_updates
 from .faults import Fault
@@ -36,6 +37,7 @@ def create(segment: Segment, block: Create) -> Plan[None]:
         return
     if segment.mode.careful and (yield from _already_there(segment, layout, ids)):
         return
+    may_create(segment, block)
     columns = dict(block.columns)
     for name, default in layout.defaults.items():
         if name not in columns:
@@ -92,10 +94,12 @@ def _runs(numbers: Sequence[int]) -> Iterator[range]:
 def _already_there(segment: Segment, layout: Layout, ids: Sequence[bytes]) -> Plan[bool]:
     """Whether some of `ids` have an entity already; a fault for each."""
     rows = yield FetchKeys(layout.table, "id", ids, ("id",), layout.storage_of(["id", "id"]))
+    unseen = segment.unseen(layout.root, (row[0] for row in rows))
     faults = []
     for (entity,) in rows:
         name = show_id(entity)
-        error = NotUnique(type=layout.type, attributes=("id",), values=(name,), entity=name, existing=name)
+        existing = {} if entity in unseen else {"existing": name}
+        error = NotUnique(type=layout.type, attributes=("id",), values=(name,), entity=name, **existing)
         faults.append(Fault(layout.type, entity, error))
     segment.faults.add(faults)
     return bool(faults)
@@ -149,6 +153,8 @@ def _rows_in_order(
         fitting = set(segment.schema.subtypes(layout.type))
         if not {row[2] for row in rows} <= fitting:
             by_id = {entity: row for entity, row in by_id.items() if row[2] in fitting}
+    for entity in segment.unseen(layout.type, ids):
+        by_id.pop(entity, None)
     if len(by_id) == len(ids):
         return [by_id[entity] for entity in ids]
     segment.faults.add(
@@ -171,8 +177,10 @@ def update(segment: Segment, block: Update) -> Plan[None]:
     rows = yield from _rows_in_order(segment, layout, block.ids, [layout.columns[name] for name in names])
     if rows is None:
         return
+    may_change(segment, "update", layout.type, block.ids, tuple(sorted(names)))
     yield from judge_updates(segment, layout, block, rows)
-    block, rows = _only_changed(block, names, rows)
+    note_unseen_references(segment, layout, block)
+    block, rows = _only_changed(block, names, rows, blind(segment, layout.type, block.ids, names))
     if not rows:
         return
     by_column = list(zip(*rows, strict=True))
@@ -195,10 +203,16 @@ def update(segment: Segment, block: Update) -> Plan[None]:
     )
 
 
-def _only_changed(block: Update, names: list[str], rows: list[Row]) -> tuple[Update, list[Row]]:
-    """The block without the entities whose values are already as they should be."""
+def _only_changed(
+    block: Update, names: list[str], rows: list[Row], blind: Collection[bytes]
+) -> tuple[Update, list[Row]]:
+    """The block without the entities whose values are already as they should be; those of `blind` are never left out."""
     wanted = list(zip(*block.columns.values(), strict=True))
-    changed = [place for place, (row, new) in enumerate(zip(rows, wanted, strict=True)) if row[3:] != new]
+    changed = [
+        place
+        for place, (row, new) in enumerate(zip(rows, wanted, strict=True))
+        if row[3:] != new or (blind and row[0] in blind)
+    ]
     if len(changed) == len(rows):
         return block, rows
     columns = {name: [values[place] for place in changed] for name, values in block.columns.items()}
@@ -228,6 +242,7 @@ def delete(segment: Segment, block: Delete) -> Plan[None]:
     rows = yield from _rows_in_order(segment, layout, block.ids, columns)
     if rows is None:
         return
+    may_change(segment, "delete", layout.type, block.ids)
     yield from judge_deletes(segment, layout, block, rows)
     yield from remove(segment, layout, rows, cascaded=False)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from ..model.operations import Operation
+from .access_writes import Guard, Question, Writer
 from .catalog import Catalog
 from .faults import Faults
 from .layout import Layout, layout_of
@@ -26,6 +27,8 @@ class Mode(NamedTuple):
     on_conflict: Literal["merge", "fail", "mine"] = "merge"
     careful: bool = False
     numbers: dict[bytes, int] | None = None  # of entities that come back and had numbers
+    writer: Writer | None = None  # who writes, where that is not the owner
+    administrators: Sequence[tuple[bytes, ...]] | None = None  # of before the commit, where that was asked
 
 
 class Outcome:
@@ -36,6 +39,15 @@ class Outcome:
         self.numbers: list[int] = []
         self.stale: dict[tuple[str, bytes], None] = {}
         self.cascaded: list[tuple[str, bytes]] = []
+
+    def mark(self) -> tuple[int, int, dict[tuple[str, bytes], None], int]:
+        """What to give to `back_to`."""
+        return len(self.journal), len(self.numbers), dict(self.stale), len(self.cascaded)
+
+    def back_to(self, mark: tuple[int, int, dict[tuple[str, bytes], None], int]) -> None:
+        """Forget what was done since `mark`."""
+        operations, numbers, self.stale, cascaded = mark[0], mark[1], dict(mark[2]), mark[3]
+        del self.journal[operations:], self.numbers[numbers:], self.cascaded[cascaded:]
 
 
 class Written(NamedTuple):
@@ -56,7 +68,10 @@ class Written(NamedTuple):
 class Segment:
     """Data operations under one schema, applied but not yet judged."""
 
-    def __init__(self, catalog: Catalog, mode: Mode, faults: Faults, outcome: Outcome) -> None:
+    def __init__(
+        self, catalog: Catalog, mode: Mode, faults: Faults, outcome: Outcome, guard: Guard | None = None
+    ) -> None:
+        self.guard = guard  # of an actor who may not do everything
         self.catalog = catalog
         self.schema = catalog.schema
         self.mode = mode
@@ -73,6 +88,11 @@ class Segment:
         self._counters: dict[str, int] = {}
         self._start = len(outcome.journal)
 
+    def anew(self, guard: Guard) -> Segment:
+        """The same segment before anything was done, watched by `guard`."""
+        self.faults.found.clear()
+        return Segment(self.catalog, self.mode, self.faults, self.outcome, guard)
+
     @property
     def operations(self) -> list[Operation]:
         """What this segment has applied so far, as it will stand in the journal."""
@@ -81,6 +101,13 @@ class Segment:
     def layout(self, type_name: str) -> Layout:
         """The layout of a type under this segment's schema."""
         return layout_of(self.catalog, type_name)
+
+    def unseen(self, type_name: str, ids: Iterable[bytes]) -> set[bytes]:
+        """Those of `ids` that the actor does not see, or that are not there: for this commit that is the same."""
+        if self.guard is None:
+            return set()
+        old = set(ids) - self.created.keys()
+        return old - self.guard.held(Question("read", type_name), old)
 
     # --- numbers ---
 

@@ -32,6 +32,11 @@ from ..model.operations import (
     Update,
 )
 from ..model.schema import Attribute, Schema
+from .access_guard import guard_of
+from .access_judging import prepare
+from .access_results import kept, kept_result, repeated
+from .access_schema import define
+from .access_writes import Guard, Unanswered, Writer
 from .account_changes import RAISE_ACCESS, touches_accounts
 from .apply import HANDLERS
 from .attempt import Mode, Outcome, Segment
@@ -42,14 +47,14 @@ from .ends import dependents, judge
 from .faults import Faults, LeftOut, refusal
 from .followers import LAG, Lag, before_schema_change, keep_up
 from .journal import after_schema_changes, dump_operations, types_touched
+from .last_administrator import NobodyLeft, administrators, keep_administrator
 from .plans import Fetch, Plan, Run, Violation
 from .schema_changes import apply_schema
 from .search import follow_schema
 from .sqltext import marked
 
-__all__ = ["commit_plan"]
+__all__ = ["By", "commit_plan"]
 
-_results = msgspec.msgpack.Decoder(CommitResult)
 _encode = msgspec.msgpack.encode
 _LARGEST = 999_000_000  # bytes of one value that SQLite and PostgreSQL keep
 
@@ -63,20 +68,31 @@ class _Start(NamedTuple):
     lag: Lag
 
 
-def commit_plan(
-    catalog: Catalog, commit: Commit, actor: str, now: int, *, numbers: dict[bytes, int] | None = None
-) -> Plan[CommitResult]:
-    """Apply `commit` for `actor` at `now` (microseconds since 1970); its result, or that of its first time.
+class By(NamedTuple):
+    """Who commits, and when (microseconds since 1970); `writer` is who it is where that is not the owner.
 
-    A commit that changes nothing makes no revision: its result has the current one. `numbers` are those of
-    deleted entities that come back.
+    `numbers` are those of deleted entities that come back.
+    """
+
+    actor: str
+    now: int
+    writer: Writer | None = None
+    numbers: dict[bytes, int] | None = None
+
+
+def commit_plan(catalog: Catalog, commit: Commit, by: By) -> Plan[CommitResult]:
+    """Apply `commit`; its result, or that of its first time.
+
+    A commit that changes nothing makes no revision: its result has the current one.
     """
     check_commit(commit)
+    actor, now, writer, numbers = by
     start = yield from _start(catalog, commit.id, actor)
     if start.result is not None:
-        return msgspec.structs.replace(start.result, repeated=True)
+        return repeated(start.result, writer)
     yield from keep_up(catalog, start.revision, start.lag)
-    outcome, refused = yield from _attempts(catalog, commit, start.revision + 1, numbers)
+    mode = Mode(start.revision + 1, commit.on_conflict, numbers=numbers, writer=writer)
+    outcome, refused = yield from _attempts(catalog, commit, mode)
     if not outcome.journal:
         # Others may have changed what this one found to be as it wants it: the session's copy is old then.
         stale = list(outcome.stale)
@@ -90,7 +106,7 @@ def commit_plan(
         deleted=outcome.cascaded,
         refused=refused,
     )
-    yield from _record(catalog, commit, actor, result, outcome.journal)
+    yield from _record(catalog, commit, actor, kept(result, writer), outcome.journal)
     return result
 
 
@@ -103,7 +119,7 @@ def _start(catalog: Catalog, commit_id: bytes, actor: str) -> Plan[_Start]:
     parameters = (actor, commit_id, f"history:{database}", f"search:{database}", f"history:{database}")
     rows = yield Fetch(marked(catalog.dialect, sql), parameters)
     revision, time, result, *lag = rows[0]
-    return _Start(revision, time or 0, None if result is None else _results.decode(result), Lag(*lag))
+    return _Start(revision, time or 0, None if result is None else kept_result(result), Lag(*lag))
 
 
 def _record(
@@ -126,12 +142,9 @@ def _record(
 # --- attempts -------------------------------------------------------------------------------------
 
 
-def _attempts(
-    catalog: Catalog, commit: Commit, revision: int, numbers: dict[bytes, int] | None
-) -> Plan[tuple[Outcome, list[Refusal]]]:
+def _attempts(catalog: Catalog, commit: Commit, mode: Mode) -> Plan[tuple[Outcome, list[Refusal]]]:
     """Attempts until one stands; what it did, and who was left out."""
     collect = commit.on_error == "continue"
-    mode = Mode(revision, commit.on_conflict, numbers=numbers)
     operations: Sequence[Operation] = commit.operations
     refused: dict[bytes, Refusal] = {}
     yield Run("SAVEPOINT rr_attempt")
@@ -143,6 +156,9 @@ def _attempts(
                 reason = f"the database refused what the engine found right: {violation}"
                 raise RoomDamaged(path=catalog.database, reason=reason) from violation
             mode = mode._replace(careful=True)
+        except NobodyLeft:
+            yield Run("ROLLBACK TO SAVEPOINT rr_attempt")
+            mode = mode._replace(administrators=(yield from administrators(catalog)))
         except LeftOut as left:
             for fault in left.faults:
                 refused.setdefault(fault.entity, refusal(fault))
@@ -161,13 +177,20 @@ def _attempt(catalog: Catalog, operations: Sequence[Operation], mode: Mode, faul
     for operation in operations:
         if isinstance(operation, SCHEMA_OPERATIONS):
             yield from _apply(Segment(catalog, mode, faults, outcome), stretch)
-            catalog = yield from _change_schema(catalog, operation, mode.revision, outcome)
+            if mode.writer is None:
+                catalog = yield from _change_schema(catalog, operation, mode.revision, outcome)
+            else:
+                change = _change_schema(catalog, operation, mode.revision, outcome)
+                catalog = yield from define(mode.writer, catalog, operation, change)
             stretch = []
         else:
             stretch.append(operation)
     yield from _apply(Segment(catalog, mode, faults, outcome), stretch)
     if catalog is not before:
         check_computed(catalog.schema)
+    if mode.writer is not None and mode.writer.actor.user is not None:
+        yield from keep_administrator(catalog, outcome.journal, mode.administrators, faults)
+        faults.settle()
     return outcome
 
 
@@ -178,6 +201,30 @@ def _apply(segment: Segment, operations: list[Operation]) -> Plan[None]:
     for operation in operations:
         check_operation(segment.schema, operation, segment.faults)
     segment.faults.settle()
+    if segment.mode.writer is None or segment.mode.writer.access is None:
+        yield from _apply_checked(segment, operations)
+    else:
+        yield from _apply_guarded(segment, guard_of(segment.mode.writer, segment.catalog), operations)
+
+
+def _apply_guarded(segment: Segment, guard: Guard, operations: list[Operation]) -> Plan[None]:
+    """As `_apply_checked`, anew whenever something turned up that had to be asked before."""
+    start = segment.outcome.mark()
+    yield Run("SAVEPOINT rr_segment")
+    while True:
+        guard.anew()
+        segment = segment.anew(guard)
+        try:
+            yield from prepare(segment, operations)
+            yield from _apply_checked(segment, operations)
+            return
+        except Unanswered:
+            segment.outcome.back_to(start)
+            yield Run("ROLLBACK TO SAVEPOINT rr_segment")
+
+
+def _apply_checked(segment: Segment, operations: list[Operation]) -> Plan[None]:
+    """Apply and judge operations that make sense."""
     try:
         for operation in operations:
             yield from HANDLERS[type(operation)](segment, operation)

@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import Conflict
 from ..model.ids import show_id
 from ..model.operations import Clash, Create, Delete, Update
+from .access_checks import visible_clashes
 from .attempt import Segment
 from .faults import Fault
 from .layout import Layout
@@ -100,6 +101,9 @@ def _judge(
             clashes = [Clash(type=exact.type, entity=entity, attribute="revision", base=based, theirs=row["revision"])]
         if clashes:
             faults.append((exact.type, entity, clashes))
+    if segment.guard is not None:
+        visible = visible_clashes(segment, [clashes for _, _, clashes in faults], whole=names is None)
+        faults = [(*fault[:2], clashes) for fault, clashes in zip(faults, visible, strict=True) if clashes]
     _add(segment, faults)
 
 

@@ -15,6 +15,7 @@ from ..model.ids import show_id
 from ..model.kinds import Storage
 from ..model.operations import Update
 from ..model.schema import Attribute
+from .access_checks import seen_rows
 from .apply import fetch_rows, remove
 from .attempt import Segment
 from .faults import Fault
@@ -48,7 +49,7 @@ def _delete_referring(segment: Segment, type_name: str, attribute: Attribute, id
     for row in rows:
         gone: bytes = row[at]
         segment.cause[row[0]] = segment.cause.get(gone, gone)
-    segment.outcome.cascaded.extend((row[2], row[0]) for row in rows)
+    segment.outcome.cascaded.extend((row[2], row[0]) for row in seen_rows(segment, layout, rows))
     yield from remove(segment, layout, rows, cascaded=True)
 
 
@@ -88,16 +89,24 @@ def _nullify(segment: Segment, layout: Layout, attribute: Attribute, rows: list[
             before_revision=[row[1] for row in rows],
         )
     )
-    segment.outcome.stale.update(((row[2], row[0]), None) for row in rows)
+    segment.outcome.stale.update(((row[2], row[0]), None) for row in seen_rows(segment, layout, rows))
 
 
 def _restricted(segment: Segment, type_name: str, attribute: Attribute, rows: list[Row]) -> Iterator[Fault]:
     referring: dict[bytes, list[bytes]] = {}
+    unseen = segment.unseen(type_name, (row[0] for row in rows))
     for row in rows:
-        referring.setdefault(row[3], []).append(row[0])
+        found = referring.setdefault(row[3], [])
+        if row[0] not in unseen:
+            found.append(row[0])
+    gone_unseen = segment.unseen(segment.schema.root(attribute.target), referring)
     for entity, found in referring.items():
         asked = segment.cause.get(entity, entity)
         deleted_type = segment.deleted[entity]
+        asked_type = segment.deleted.get(asked, deleted_type)
+        if not found or entity in gone_unseen:
+            yield Fault(asked_type, asked, _restricted_unseen(asked_type, asked))
+            continue
         error = DeleteRestricted(
             type=deleted_type,
             entity=show_id(entity),
@@ -106,7 +115,21 @@ def _restricted(segment: Segment, type_name: str, attribute: Attribute, rows: li
             count=len(found),
             examples=[show_id(each) for each in sorted(found)[:5]],
         )
-        yield Fault(segment.deleted.get(asked, deleted_type), asked, error)
+        yield Fault(asked_type, asked, error)
+
+
+def _restricted_unseen(type_name: str, entity: bytes) -> DeleteRestricted:
+    """The error where the actor does not see what is in the way."""
+    shown = show_id(entity)
+    return DeleteRestricted(
+        f"{type_name} {shown} cannot be deleted: something refers to it that you may not see.",
+        type=type_name,
+        entity=shown,
+        referring_type="",
+        attribute="",
+        count=0,
+        examples=[],
+    )
 
 
 def _remove_relations(segment: Segment, root: str, ids: list[bytes]) -> Plan[None]:

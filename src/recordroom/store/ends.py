@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ..errors import CreateCycle, Error, InvalidReference, MissingValue, NotFound
 from ..model.ids import show_id
+from .access_judging import judge_end
 from .attempt import Segment, Written
 from .deletes import cascade, clear_references
 from .faults import Fault
@@ -30,6 +31,8 @@ def judge(segment: Segment) -> Plan[None]:
     yield from clear_references(segment)
     segment.faults.settle()
     yield from settle_unique(segment)
+    segment.faults.settle()
+    yield from judge_end(segment)
     segment.faults.settle()
     yield from segment.store_counters()
 
@@ -81,6 +84,7 @@ def _judge_references(segment: Segment) -> Plan[None]:
         found = types[schema.root(written.target)]
         fitting = set(schema.subtypes(written.target))
         wrong = {each for each in named if (found.get(each) or segment.created.get(each, "")) not in fitting}
+        wrong |= segment.unseen(written.target, named)
         if wrong:
             elsewhere = yield from _elsewhere(segment, wrong)
             segment.faults.add(_wrong_references(segment, written, wrong, elsewhere))
@@ -100,7 +104,9 @@ def _elsewhere(segment: Segment, ids: set[bytes]) -> Plan[dict[bytes, str]]:
     """Which types wrongly given ids do have, anywhere in the database."""
     found = {each: segment.created[each] for each in ids & segment.created.keys()}
     for root in roots(segment.schema):
-        found.update((yield from _types_of(segment, root, ids - found.keys())))
+        there = yield from _types_of(segment, root, ids - found.keys())
+        unseen = segment.unseen(root, there)
+        found.update((each, name) for each, name in there.items() if each not in unseen)
     return found
 
 

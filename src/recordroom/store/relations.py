@@ -11,13 +11,26 @@ from typing import Any, NamedTuple
 from ..model.kinds import KINDS, Storage
 from ..model.operations import DropKeys, Link, SetKeys, Unlink
 from ..model.schema import Attribute, Schema
+from .access_checks import may_change
+from .account_changes import is_account_type
 from .attempt import Segment, Written
 from .catalog import Catalog
 from .plans import DeleteKeys, Fetch, InsertColumns, Plan, UpdateColumns
 from .sqltext import marked, quoted
 from .tables import LINK_COLUMNS, LINK_STORAGE, MAPPING_COLUMNS
 
-__all__ = ["Relation", "drop_keys", "entries_of", "link", "relation_of", "relations_of", "set_keys", "unlink"]
+__all__ = [
+    "Ends",
+    "Relation",
+    "drop_keys",
+    "ends_of",
+    "entries_of",
+    "link",
+    "relation_of",
+    "relations_of",
+    "set_keys",
+    "unlink",
+]
 
 Pair = tuple[Any, Any]
 
@@ -78,6 +91,7 @@ def relations_of(catalog: Catalog) -> list[Relation]:
 def link(segment: Segment, block: Link) -> Plan[None]:
     """Add pairs; one that is there already gets the new note, if notes were given."""
     relation = relation_of(segment.catalog, block.type, block.attribute)
+    _judge_ends(segment, block)
     _note_ends(segment, block)
     notes: Sequence[str | None] = block.notes or [None] * len(block.sources)
     wanted: dict[Pair, Any] = dict(zip(_pairs(relation, block), notes, strict=True))
@@ -108,6 +122,9 @@ def unlink(segment: Segment, block: Unlink) -> Plan[None]:
     """Remove pairs; one that is not there is left alone."""
     relation = relation_of(segment.catalog, block.type, block.attribute)
     pairs = list(dict.fromkeys(_pairs(relation, block)))
+    if segment.guard is not None:
+        pairs = _seen_pairs(segment, relation, block, pairs)
+        _judge_ends(segment, block)
     if not pairs:
         return
     there = yield from entries_of(segment.catalog, relation, pairs)
@@ -118,6 +135,48 @@ def _pairs(relation: Relation, block: Link | Unlink) -> Sequence[Pair]:
     if relation.flipped:
         return list(zip(block.targets, block.sources, strict=True))
     return list(zip(block.sources, block.targets, strict=True))
+
+
+class Ends(NamedTuple):
+    """One end of links that are added or removed; `attributes` is what must be granted there, None where nothing."""
+
+    type: str
+    ids: Sequence[bytes]
+    attributes: tuple[str, ...] | None
+
+
+def ends_of(segment: Segment, block: Link | Unlink) -> tuple[Ends, Ends]:
+    """The end that the operation is named from, and the other.
+
+    Links are an attribute of the type that declares them. Where both ends are about accounts, both have to be granted:
+    who may change users may not by that alone give them roles.
+    """
+    named = segment.schema.attribute(block.type, block.attribute)
+    accounts = is_account_type(segment.catalog, block.type) and is_account_type(segment.catalog, named.target)
+    other = named.inverse or named.reverse
+    near: tuple[str, ...] | None = (block.attribute,)
+    far: tuple[str, ...] | None = (other,) if other else ()
+    if not accounts:
+        near, far = (None, far) if named.derived else (near, None)
+    return Ends(block.type, block.sources, near), Ends(named.target, block.targets, far)
+
+
+def _judge_ends(segment: Segment, block: Link | Unlink) -> None:
+    """Faults for links of entities that the actor sees and may not change."""
+    if segment.guard is None:
+        return
+    for end in ends_of(segment, block):
+        if end.attributes is not None:
+            seen = set(end.ids) - segment.unseen(end.type, end.ids)
+            may_change(segment, "update", end.type, [each for each in end.ids if each in seen], end.attributes)
+
+
+def _seen_pairs(segment: Segment, relation: Relation, block: Unlink, pairs: list[Pair]) -> list[Pair]:
+    """The pairs whose ends the actor both sees; others are not there for it."""
+    near, far = ends_of(segment, block)
+    sources, targets = (far, near) if relation.flipped else (near, far)
+    no_source, no_target = segment.unseen(sources.type, sources.ids), segment.unseen(targets.type, targets.ids)
+    return [pair for pair in pairs if pair[0] not in no_source and pair[1] not in no_target]
 
 
 def _note_ends(segment: Segment, block: Link) -> None:
@@ -134,6 +193,7 @@ def set_keys(segment: Segment, block: SetKeys) -> Plan[None]:
     """Set values under keys."""
     relation = relation_of(segment.catalog, block.type, block.attribute)
     segment.written.append(Written(block.type, "", block.type, block.ids, block.ids))
+    _judge_owners(segment, block)
     wanted: dict[Pair, Any] = dict(zip(zip(block.ids, block.keys, strict=True), block.values, strict=True))
     if not wanted:
         return
@@ -162,10 +222,21 @@ def drop_keys(segment: Segment, block: DropKeys) -> Plan[None]:
     """Remove keys; one that is not there is left alone."""
     relation = relation_of(segment.catalog, block.type, block.attribute)
     pairs = list(dict.fromkeys(zip(block.ids, block.keys, strict=True)))
+    if segment.guard is not None:
+        unseen = _judge_owners(segment, block)
+        pairs = [pair for pair in pairs if pair[0] not in unseen]
     if not pairs:
         return
     there = yield from entries_of(segment.catalog, relation, pairs)
     yield from remove_entries(segment, relation, {pair: there[pair] for pair in pairs if pair in there})
+
+
+def _judge_owners(segment: Segment, block: SetKeys | DropKeys) -> set[bytes]:
+    """Faults for entries of entities that the actor sees and may not change; those that it does not see."""
+    unseen = segment.unseen(block.type, block.ids)
+    seen = [each for each in dict.fromkeys(block.ids) if each not in unseen]
+    may_change(segment, "update", block.type, seen, (block.attribute,))
+    return unseen
 
 
 # --- tables ---------------------------------------------------------------------------------------

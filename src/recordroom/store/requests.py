@@ -30,9 +30,12 @@ from ..query.request import (
     SearchRequest,
 )
 from ..query.subscriptions import Followed, FollowRequest
+from .access import access_of
+from .access_schema import check_drop
+from .access_writes import Writer
 from .account_changes import raise_access
 from .catalog import Catalog, Catalogs, catalog_of
-from .commit import commit_plan
+from .commit import By, commit_plan
 from .creation import check_database, database_infos, drop_database, insert_database, next_schema_revision
 from .following import follow_plan
 from .history import history_plan
@@ -145,10 +148,19 @@ class Requests:
     def commit(self, commit: Commit) -> Write[CommitResult]:
         """Apply a commit, all of it or nothing; a repeat gets the first result."""
         moment = now()
-        return self.write(
-            lambda catalogs: commit_plan(catalog_of(catalogs, commit.database), commit, self.actor.name, moment),
-            tidy=moment,
-        )
+
+        def plan(catalogs: Catalogs) -> Plan[CommitResult]:
+            by = By(self.actor.name, moment, (yield from self._writer(catalogs)))
+            return (yield from commit_plan(catalog_of(catalogs, commit.database), commit, by))
+
+        return self.write(plan, tidy=moment)
+
+    def _writer(self, catalogs: Catalogs) -> Plan[Writer | None]:
+        """Who writes; None for the owner."""
+        access = yield from access_of(self._opened, self.actor, catalogs)
+        if access is None and self.actor.user is None:
+            return None
+        return Writer(self.actor, access, catalogs.by_key)
 
     def history(self, request: HistoryRequest) -> Read[list[Change]]:
         """Who changed what of one entity, newest first."""
@@ -182,11 +194,21 @@ class Requests:
 
     def revert(self, revision: int, commit: Commit) -> Write[CommitResult]:
         """Apply the inverse of the commit with `revision` under the id and notes of `commit`."""
-        return self.write(lambda catalogs: revert_plan(catalogs.by_key, revision, commit, self.actor.name, now()))
+
+        def plan(catalogs: Catalogs) -> Plan[CommitResult]:
+            by = By(self.actor.name, now(), (yield from self._writer(catalogs)))
+            return (yield from revert_plan(catalogs.by_key, revision, commit, by))
+
+        return self.write(plan)
 
     def preview(self, database: str, operations: Sequence[Operation]) -> Write[list[SchemaEffect]]:
         """What schema operations would do to the entities there are, one by one; nothing is changed."""
-        return self.write(lambda catalogs: preview(catalog_of(catalogs, database), operations))
+
+        def plan(catalogs: Catalogs) -> Plan[list[SchemaEffect]]:
+            writer = yield from self._writer(catalogs)
+            return (yield from preview(catalog_of(catalogs, database), operations, writer and writer.access))
+
+        return self.write(plan)
 
     def create_database(self, info: DatabaseInfo) -> Write[DatabaseInfo]:
         """A new, empty database; InvalidSchema where its key is taken or not a key."""
@@ -194,6 +216,9 @@ class Requests:
         dialect = self._opened.driver.dialect
 
         def plan(catalogs: Catalogs) -> Plan[DatabaseInfo]:
+            writer = yield from self._writer(catalogs)
+            if writer is not None and writer.access is not None:
+                writer.access.check_define(f"making database {info.key!r}")
             if info.key.lower() in map(str.lower, catalogs.by_key):
                 raise InvalidSchema(where=f"database {info.key!r}", reason="there is one of that key")
             revision = yield from next_schema_revision()
@@ -207,6 +232,7 @@ class Requests:
         """Drop a database with everything in it."""
 
         def plan(catalogs: Catalogs) -> Plan[None]:
+            check_drop((yield from self._writer(catalogs)), key)
             yield from drop_database(catalog_of(catalogs, key))
             yield from raise_access()
 

@@ -40,7 +40,7 @@ from ..model.operations import (
 )
 from ..model.schema import STORED_SYSTEM, Attribute, close_names
 from .catalog import Catalog
-from .commit import commit_plan
+from .commit import By, commit_plan
 from .journal import BORN, load_operations, position
 from .layout import layout_of
 from .names import Names, schema_operations
@@ -51,9 +51,7 @@ from .sqltext import marked, quoted
 __all__ = ["revert_plan"]
 
 
-def revert_plan(
-    catalogs: Mapping[str, Catalog], revision: int, commit: Commit, actor: str, now: int
-) -> Plan[CommitResult]:
+def revert_plan(catalogs: Mapping[str, Catalog], revision: int, commit: Commit, by: By) -> Plan[CommitResult]:
     """Apply the inverse of the commit with `revision`, under the id, notes and modes of `commit`.
 
     NotFound where there is no such commit, PastPruned where its operations are gone, Conflict where others
@@ -70,7 +68,7 @@ def revert_plan(
     if commit.on_conflict != "mine":
         yield from _judge_entries(catalog, revision, inverse)
     complete = msgspec.structs.replace(commit, database=database, operations=[each.operation for each in inverse])
-    return (yield from commit_plan(catalog, complete, actor, now, numbers=_numbers(operations)))
+    return (yield from commit_plan(catalog, complete, by._replace(numbers=_numbers(operations))))
 
 
 class _Place:

@@ -12,6 +12,8 @@ from ..errors import InvalidSchema, SchemaChangeRefused, UnknownName
 from ..model.operations import ChangeAttribute, DefineAttribute, DropAttribute, DropType, Operation
 from ..model.schema import Attribute
 from ..query.request import SchemaEffect
+from .access import Access
+from .access_schema import check_define, without_examples
 from .catalog import Catalog
 from .computed import check_computed
 from .faults import shown
@@ -23,15 +25,19 @@ from .sqltext import quoted
 __all__ = ["preview"]
 
 
-def preview(catalog: Catalog, operations: Sequence[Operation]) -> Plan[list[SchemaEffect]]:
+def preview(
+    catalog: Catalog, operations: Sequence[Operation], access: Access | None = None
+) -> Plan[list[SchemaEffect]]:
     """The effect of each operation, as part of a writing plan that changes nothing in the end.
 
     An operation that depends on a refused one has that in `what`. InvalidSchema where an operation can never be,
-    or where an expression of a computed attribute makes no sense in the end.
+    or where an expression of a computed attribute makes no sense in the end; PermissionDenied where the actor whose
+    `access` it is may not change the schema so.
     """
     yield Run("SAVEPOINT rr_preview")
     effects: list[SchemaEffect] = []
     for operation in operations:
+        check_define(access, catalog, operation)
         try:
             rows, what = yield from _before(catalog, operation)
             yield Run("SAVEPOINT rr_preview_step")
@@ -39,7 +45,8 @@ def preview(catalog: Catalog, operations: Sequence[Operation]) -> Plan[list[Sche
             effects.append(SchemaEffect(rows=rows, what=what.text(rows) if rows else ""))
         except SchemaChangeRefused as refusal:
             yield Run("ROLLBACK TO SAVEPOINT rr_preview_step")
-            effects.append(SchemaEffect(refusal=refusal.message, facts=refusal.facts))
+            facts = without_examples(access, catalog, refusal).facts
+            effects.append(SchemaEffect(refusal=refusal.message, facts=facts))
         except (InvalidSchema, UnknownName):
             if not any(each.refusal for each in effects):
                 raise

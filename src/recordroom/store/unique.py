@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import NotUnique
 from ..model.ids import show_id
+from .access_checks import blind
 from .attempt import Segment
 from .faults import Fault, shown
 from .layout import Layout, layout_of
@@ -56,22 +57,34 @@ def _judge(segment: Segment, unique_set: UniqueSet, held: dict[bytes, dict[str, 
     for row in there:
         if row[0] not in held and row[1] in fitting:
             taken[row[2:]] = row[0]
-    segment.faults.add(_clashes(layout, names, wanted, taken))
+    segment.faults.add(_clashes(segment, layout, names, _clashing(wanted, taken)))
+
+
+def _clashing(wanted: list[tuple[bytes, Row]], taken: dict[Row, bytes]) -> list[tuple[bytes, Row, bytes]]:
+    """(entity, (type, *values), who has them) for each entity that comes too late."""
+    found = []
+    for entity, row in wanted:
+        existing = taken.setdefault(row[1:], entity)
+        if existing != entity:
+            found.append((entity, row, existing))
+    return found
 
 
 def _clashes(
-    layout: Layout, names: tuple[str, ...], wanted: list[tuple[bytes, Row]], taken: dict[Row, bytes]
+    segment: Segment, layout: Layout, names: tuple[str, ...], clashing: list[tuple[bytes, Row, bytes]]
 ) -> Iterator[Fault]:
-    for entity, row in wanted:
-        existing = taken.setdefault(row[1:], entity)
-        if existing == entity:
-            continue
+    if not clashing:
+        return
+    unseen = segment.unseen(layout.type, {existing for _, _, existing in clashing})
+    hidden = {name: blind(segment, layout.type, [each[0] for each in clashing], [name]) for name in names}
+    for entity, row, existing in clashing:
+        values = (
+            None if entity in hidden[name] else shown(raw, layout.attributes[name])
+            for name, raw in zip(names, row[1:], strict=True)
+        )
+        existing_fact = {} if existing in unseen else {"existing": show_id(existing)}
         error = NotUnique(
-            type=layout.type,
-            attributes=names,
-            values=tuple(shown(raw, layout.attributes[name]) for name, raw in zip(names, row[1:], strict=True)),
-            entity=show_id(entity),
-            existing=show_id(existing),
+            type=layout.type, attributes=names, values=tuple(values), entity=show_id(entity), **existing_fact
         )
         yield Fault(row[0], entity, error)
 
