@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 __all__ = ["Receiver", "receiving"]
 
 _PATH = "/callback"
-_GOOD = ("You are logged in", "You can close this window and go back to your program.")
+_GOOD = ("That is all here", "Your program goes on from here. You can close this window.")
 _REFUSED = ("You are not logged in", "The provider refused. Your program says more; you can close this window.")
 _OTHER = ("This is not the log-in that was begun", "Go back to your program and begin again.")
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
