@@ -21,6 +21,7 @@ from .metrics import Metrics
 from .route import Route, Routes
 from .routes import ROUTES
 from .service import Service
+from .websocket import answer_websocket
 
 __all__ = ["App"]
 
@@ -39,7 +40,10 @@ class App:
         self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        """One request."""
+        """One request, or one WebSocket."""
+        if scope["type"] == "websocket":
+            await answer_websocket(self.service, scope, receive, send)
+            return
         began = time.perf_counter()
         call = Call(self.service, self.metrics, scope, receive, send)
         call.request_id = self._request_id(call)

@@ -145,6 +145,11 @@ class Call:
             raise ClientGone
         return message
 
+    async def gone(self) -> None:
+        """Wait until the client goes away. What it sends meanwhile is dropped."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
     # --- the answer ---
 
     def wants(self, *offered: str) -> str:
@@ -182,8 +187,16 @@ class Call:
         squeeze = _Squeezer(encoding)
         await self._start(200, headers)
         async for part in parts:
-            await self._write(squeeze(part), more=True)
+            await self._patiently(squeeze(part))
         await self._write(squeeze.end(), more=False)
+
+    async def _patiently(self, part: bytes) -> None:
+        """Send a part; ClientGone where the client reads nothing for too long."""
+        try:
+            async with asyncio.timeout(self.service.limits.stall_seconds):
+                await self._write(part, more=True)
+        except TimeoutError:
+            raise ClientGone from None
 
     def _headers(self, content_type: str, more: tuple[tuple[bytes, bytes], ...]) -> list[tuple[bytes, bytes]]:
         found = [

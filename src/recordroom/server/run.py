@@ -23,6 +23,7 @@ __all__ = ["Server", "bound_socket", "run", "serve"]
 
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
+_STALL_MILLISECONDS = 120_000
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -30,6 +31,9 @@ def bound_socket(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # A peer that is gone, or reads nothing, does not hold its connection and what waits to be sent for ever.
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALL_MILLISECONDS)
     found.bind((host, port))
     found.listen(_BACKLOG)
     return found
