@@ -34,7 +34,7 @@ class Message(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What a client sends."""
 
     after: int | None = None
-    subscriptions: list[Subscription] = ["*"]
+    subscriptions: list[Subscription] = msgspec.field(default_factory=lambda: ["*"])
     database: str = "main"
     subscriber: dict[str, str] = {}
     authorization: str | None = None
