@@ -8,20 +8,16 @@ A query for entities has `id` first. Nothing here imports pyarrow, polars or pan
 
 from __future__ import annotations
 
-import importlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import InvalidQuery, InvalidValue, MissingExtra
-from ..model.kinds import KINDS, Storage
-from ..model.schema import STORED_SYSTEM, SYSTEM, Attribute
+from ..errors import InvalidValue
+from ..model.schema import Attribute
+from ..query.arrow import DECIMAL_SCALE, Output, array_of, arrow_type, batch_of, load, outputs_of, schema_of
 from ..query.request import Page
-from ..query.resolve import resolve, split_select
-from ..query.syntax import Path, Value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,65 +43,15 @@ __all__ = [
 ]
 
 BATCH = 65_536
-# Every decimal that a room keeps has at most 35 digits before and 30 after the point.
-_DECIMAL_DIGITS, _DECIMAL_SCALE = 65, 30
 _POLARS_DIGITS, _POLARS_SCALE = 38, 18
-
-
-def load(package: str, extra: str = "frames") -> Any:
-    """The module of that name; MissingExtra, naming the extra to install, where it is not there."""
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise MissingExtra(package=package.partition(".")[0], extra=extra) from error
 
 
 # --- what a result has --------------------------------------------------------------------------------
 
 
-class Output(NamedTuple):
-    """One column of a result: its name, what its values are, and where a page has it."""
-
-    name: str
-    attribute: Attribute
-    place: str = "columns"  # or "ids", "types"
-
-    def of(self, page: Page) -> Sequence[Any]:
-        """The column's raw scalars."""
-        if self.place == "ids":
-            return page.ids
-        if self.place == "types":
-            return page.types
-        return page.columns[self.name]
-
-
 def outputs(result: QueryResult[Any]) -> list[Output]:
-    """The columns of a result, in order: `id`, the type in a hierarchy, then what was selected.
-
-    A query without `select` has every stored attribute; the counters (`number`, `revision` …) only when asked for.
-    InvalidQuery for a path with many values in a row.
-    """
-    schema, query = result.session.schema, result.query
-    _, many = split_select(schema, query)
-    if many:
-        path = ".".join(many[0].names)
-        raise InvalidQuery(reason=f"{path} has many values in a row of {query.type}; a frame or a file has one")
-    resolved = resolve(schema, query, result.request().parameters)
-    found = {each.name: Output(each.name, each.attribute) for each in resolved.outputs}
-    if not resolved.entities:
-        return list(found.values())
-    first = [Output("id", SYSTEM["id"], "ids")]
-    if query.select:
-        names = [each.name or ".".join(_path_names(each.value)) for each in query.select]
-        return first + [found[name] for name in names if name != "id"]
-    if schema.in_hierarchy(query.type):
-        first.append(Output("entity_type", SYSTEM["entity_type"], "types"))
-    return first + [each for name, each in found.items() if name not in STORED_SYSTEM]
-
-
-def _path_names(value: Value) -> tuple[str, ...]:
-    """The names of a path; none of any other value."""
-    return value.names if isinstance(value, Path) else ()
+    """The columns of a result, in order: `query.arrow.outputs_of`."""
+    return outputs_of(result.session.schema, result.query, result.request().parameters)
 
 
 def pages(result: QueryResult[Any], size: int) -> Iterator[Page]:
@@ -114,86 +60,7 @@ def pages(result: QueryResult[Any], size: int) -> Iterator[Page]:
     return found
 
 
-# --- raw columns to Arrow -----------------------------------------------------------------------------
-
-
-def _item_type(attribute: Attribute) -> pa.DataType:
-    arrow = load("pyarrow")
-    if attribute.kind == "date":
-        return arrow.date32()
-    if attribute.kind == "datetime":
-        return arrow.timestamp("us", "UTC")
-    types = {
-        Storage.INTEGER: arrow.int64(),
-        Storage.REAL: arrow.float64(),
-        Storage.BOOLEAN: arrow.bool_(),
-        Storage.DECIMAL: arrow.decimal256(_DECIMAL_DIGITS, _DECIMAL_SCALE),
-    }
-    return types.get(KINDS[attribute.kind].storage, arrow.string())
-
-
-def arrow_type(attribute: Attribute) -> pa.DataType:
-    """The Arrow type of an attribute's column."""
-    item = _item_type(attribute)
-    return load("pyarrow").list_(item) if attribute.multi else item
-
-
-def array_of(raws: Sequence[Any], attribute: Attribute) -> pa.Array:
-    """A column of raw scalars as an Arrow array of `arrow_type(attribute)`."""
-    arrow = load("pyarrow")
-    if attribute.multi:
-        return _list_array(raws, attribute)
-    storage = KINDS[attribute.kind].storage
-    if storage is Storage.BYTES:
-        return _id_array(raws)
-    if storage is Storage.DECIMAL:
-        return arrow.array(raws, arrow.string()).cast(_item_type(attribute))
-    if attribute.kind == "date":
-        return arrow.array(raws, arrow.int32()).cast(arrow.date32())
-    if attribute.kind == "datetime":
-        return arrow.array(raws, arrow.int64()).cast(arrow.timestamp("us", "UTC"))
-    return arrow.array(raws, _item_type(attribute))
-
-
-# Where the 32 hexadecimal digits of an id stand among its 36 characters.
-_DIGITS = (*range(8), *range(9, 13), *range(14, 18), *range(19, 23), *range(24, 36))
-_NO_ID = bytes(16)
-
-
-def _id_array(raws: Sequence[bytes | None]) -> pa.Array:
-    """Ids as strings, without a Python string for each: the digits of all are laid out at once."""
-    arrow = load("pyarrow")
-    count = len(raws)
-    missing = raws.count(None)
-    digits = b"".join([raw or _NO_ID for raw in raws] if missing else raws).hex().encode()  # type: ignore[arg-type]
-    text = bytearray(b"-") * (36 * count)
-    for source, target in enumerate(_DIGITS):
-        text[target::36] = digits[source::32]
-    offsets = arrow.array(range(0, 36 * count + 1, 36), arrow.int32()).buffers()[1]
-    whole = arrow.StringArray.from_buffers(count, offsets, arrow.py_buffer(text))
-    if not missing:
-        return whole
-    present = arrow.array([raw is not None for raw in raws])
-    return load("pyarrow.compute").if_else(present, whole, arrow.scalar(None, arrow.string()))
-
-
-def _list_array(raws: Sequence[str | None], attribute: Attribute) -> pa.Array:
-    """Multi-valued columns: each is one JSON array of raw scalars."""
-    arrow = load("pyarrow")
-    lists = [None if raw is None else json.loads(raw) for raw in raws]
-    flat = [item for items in lists if items is not None for item in items]
-    storage = KINDS[attribute.kind].storage
-    if storage is Storage.BYTES:
-        flat = [bytes.fromhex(item) for item in flat]
-    elif storage is Storage.REAL:
-        flat = [float(item) for item in flat]
-    offsets: list[int | None] = []
-    end = 0
-    for items in lists:
-        offsets.append(None if items is None else end)
-        end += len(items or ())
-    single = msgspec.structs.replace(attribute, multi=False)
-    return arrow.ListArray.from_arrays(arrow.array([*offsets, end], arrow.int32()), array_of(flat, single))
+# --- results as frames --------------------------------------------------------------------------------
 
 
 def arrow_schema(result: QueryResult[Any]) -> pa.Schema:
@@ -201,20 +68,13 @@ def arrow_schema(result: QueryResult[Any]) -> pa.Schema:
     return schema_of(outputs(result))
 
 
-def schema_of(columns: Iterable[Output]) -> pa.Schema:
-    """The Arrow schema of those columns."""
-    return load("pyarrow").schema([(each.name, arrow_type(each.attribute)) for each in columns])
-
-
 def batches(result: QueryResult[Any], size: int = BATCH) -> Iterator[pa.RecordBatch]:
     """Record batches of up to `size` rows, one snapshot, in bounded memory. An empty result has none."""
-    arrow = load("pyarrow")
     columns = outputs(result)
     schema = schema_of(columns)
     for page in pages(result, size):
         if page.count:
-            arrays = [array_of(each.of(page), each.attribute) for each in columns]
-            yield arrow.RecordBatch.from_arrays(arrays, schema=schema)
+            yield batch_of(page, columns, schema)
 
 
 def to_arrow(result: QueryResult[Any]) -> pa.Table:
@@ -259,7 +119,7 @@ def _offsets(lists: pa.ListArray) -> pa.Array:
 
 def _narrow_decimals(column: pa.ChunkedArray, name: str, type_name: str) -> pa.ChunkedArray:
     arrow = load("pyarrow")
-    for scale in (_POLARS_SCALE, *range(_DECIMAL_SCALE + 1)):
+    for scale in (_POLARS_SCALE, *range(DECIMAL_SCALE + 1)):
         try:
             return column.cast(arrow.decimal128(_POLARS_DIGITS, scale))
         except arrow.ArrowInvalid:
