@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from ..errors import RoomReadOnly
+from ..errors import RoomReadOnly, StoreUnavailable
 from ..model.actor import OWNER, Actor
 from ..model.operations import Commit, CommitResult, Operation
 from ..model.schema import Schema
@@ -28,42 +30,22 @@ from ..query.request import (
 )
 from ..query.subscriptions import Followed, FollowRequest
 from .opened import FollowersBehind, Opened
-from .opening import Opening, open_shared
-from .plans import AsyncDriver, Driver, Fetch, Plan, Row
+from .opening import Opening, async_driver, open_shared
+from .plans import AsyncDriver, Plan, Writing
 from .requests import Read, Requests, Stream, Write
+from .tries import READING, Tries
 
 __all__ = ["AsyncRoom"]
 
 T = TypeVar("T")
 
 
-class _Inline:
-    """A `Driver` of the calling thread as an `AsyncDriver`."""
-
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
-        self.dialect = driver.dialect
-        self.where = driver.where
-        self.read_only = driver.read_only
-
-    async def run(self, plan: Plan[T]) -> T:
-        return self._driver.run(plan)
-
-    async def write(self, plan: Plan[T]) -> T:
-        return self._driver.write(plan)
-
-    async def stream(self, plan: Plan[tuple[Fetch, Callable[[list[Row]], T]]], size: int) -> AsyncIterator[T]:
-        for each in self._driver.stream(plan, size):
-            yield each
-
-    async def close(self) -> None:
-        pass
-
-
 class AsyncRoom:
     """A room that this process has open, for one actor, on one event loop."""
 
-    def __init__(self, opened: Opened, driver: AsyncDriver, actor: Actor, give_back: Callable[[], None]) -> None:
+    def __init__(
+        self, opened: Opened, driver: AsyncDriver, actor: Actor, give_back: Callable[[], None] | None = None
+    ) -> None:
         self.opened = opened
         self.driver = driver
         self.where = driver.where
@@ -72,53 +54,81 @@ class AsyncRoom:
         self._requests = Requests(opened, actor)
 
     @classmethod
-    async def open(cls, where: str, *, create: bool = True, wait: float = 0.0) -> AsyncRoom:
-        """The room at `where`, for its owner; made where there is none, unless `create` is false (RoomNotFound then)."""
-        opened, give_back = open_shared(Opening(where=where, mode="write", create=create, wait=wait, settings={}))
-        return cls(opened, _Inline(opened.driver), OWNER, give_back)
+    async def open(cls, where: str, *, create: bool = True, wait: float = 0.0, **settings: Any) -> AsyncRoom:
+        """The room at `where`, for its owner; made where there is none, unless `create` is false (RoomNotFound then).
+
+        `settings` change the room's settings. It is for the loop that opens it.
+        """
+        opening = Opening(where=where, mode="write", create=create, wait=wait, settings=settings)
+        # It waits for locks and servers, which must not hold up the loop.
+        opened, give_back = await asyncio.to_thread(open_shared, opening)
+        return cls(opened, async_driver(opened.driver, where), OWNER, give_back)
 
     def acting(self, actor: Actor) -> AsyncRoom:
         """The same room for another actor; costs nothing and is not closed by itself."""
-        return AsyncRoom(self.opened, self.driver, actor, lambda: None)
+        return AsyncRoom(self.opened, self.driver, actor)
 
     async def close(self) -> None:
-        """Close it; only the one that was opened does something."""
-        await self.driver.close()
-        self._give_back()
+        """Close it, when what is being written is written; only the one that was opened does something."""
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            await self.driver.close()
+            await asyncio.to_thread(give_back)
 
     # --- running requests ---
 
     async def read(self, request: Read[T]) -> T:
         """The result of a reading request."""
+        tries = None
         while True:
             try:
                 return await self.driver.run(request.plan())
             except FollowersBehind as lag:
                 await self._catch_up(lag)
+            except StoreUnavailable as error:
+                tries = tries or Tries()
+                await asyncio.sleep(tries.pause(error))
 
     async def write(self, request: Write[T]) -> T:
         """The result of a writing request."""
         if self.driver.read_only:
             raise RoomReadOnly(path=self.where)
-        result = await self.driver.write(request.plan())
+        result = await self._tried(request.plan, request.writing)
         if isinstance(result, CommitResult):
             self.opened.wake.announce(result.revision)
         if request.tidy is not None:
             await self._tidy(request.tidy)
         return result
 
-    async def _stream(self, stream: Stream) -> AsyncIterator[Page]:
+    async def _tried(self, make: Callable[[], Plan[T]], writing: Writing) -> T:
+        """Write a plan; a connection that is lost meanwhile is replaced, and the plan made and run again."""
+        tries = None
         while True:
             try:
-                async for page in self.driver.stream(stream.plan(), stream.size):
-                    yield page
+                return await self.driver.write(make(), writing)
+            except StoreUnavailable as error:
+                tries = tries or Tries(writing)
+                await asyncio.sleep(tries.pause(error))
+
+    async def _stream(self, stream: Stream) -> AsyncIterator[Page]:
+        tries, begun = Tries(), False
+        while True:
+            try:
+                async with contextlib.aclosing(self.driver.stream(stream.plan(), stream.size)) as pages:
+                    async for page in pages:
+                        begun = True
+                        yield page
             except FollowersBehind as lag:
                 await self._catch_up(lag)
+            except StoreUnavailable as error:
+                if begun:
+                    raise
+                await asyncio.sleep(tries.pause(error))
             else:
                 return
 
     async def _catch_up(self, lag: FollowersBehind) -> None:
-        while await self.driver.write(self.opened.read_on(lag)):
+        while await self._tried(lambda: self.opened.read_on(lag), READING):
             pass
 
     async def _tidy(self, moment: int) -> None:
@@ -186,7 +196,8 @@ class AsyncRoom:
         Commits of this process and of others wake it.
         """
         wake = self.opened.wake
-        wake.announce(await self.read(self._requests.revision()))
+        if wake.revision <= after:
+            await self.driver.follow(wake)
         return await wake.awaited(after, timeout)
 
     async def follow(self, request: FollowRequest) -> Followed:

@@ -23,10 +23,10 @@ from .folder import DATABASE_FILE, LOCK_FILE, has_room, make_room
 from .lock import ProcessLock
 from .migrations import check_format, migrate
 from .opened import Opened, change_settings
-from .plans import Driver, Fetch, Plan
+from .plans import AsyncDriver, Driver, Fetch, Plan
 from .settings import Settings, changed
 
-__all__ = ["Mode", "Opening", "new_room", "open_shared", "reading_driver"]
+__all__ = ["Mode", "Opening", "async_driver", "new_room", "open_shared", "reading_driver"]
 
 Mode = Literal["write", "read"]
 
@@ -192,6 +192,17 @@ def reading_driver(where: str) -> Driver:
         driver.close()
         raise RoomNotFound(path=driver.where)
     return driver
+
+
+def async_driver(driver: Driver, where: str) -> AsyncDriver:
+    """What runs the plans of the room at `where` on an event loop, where `driver` runs those of threads."""
+    from .drivers.sqlite_async import SqliteAsyncDriver
+
+    if isinstance(driver, SqliteDriver):
+        return SqliteAsyncDriver(driver)
+    from .drivers.inline import InlineDriver
+
+    return InlineDriver(driver)
 
 
 def _prepared(driver: Driver, opening: Opening, writer: Callable[[float], Driver]) -> Opened:

@@ -10,24 +10,29 @@ storage class where their database keeps another form (booleans and decimals on 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
+from ..errors import StoreUnavailable
 from ..model.kinds import Storage
+from .wake import Wake
 
 __all__ = [
+    "ALONE",
     "AsyncDriver",
     "DeleteKeys",
     "Driver",
     "Fetch",
     "FetchKeys",
     "InsertColumns",
+    "Interrupted",
     "Plan",
     "Run",
     "Statement",
     "UpdateColumns",
     "Violation",
+    "Writing",
 ]
 
 T = TypeVar("T")
@@ -112,6 +117,25 @@ class Violation(Exception):
         self.columns = columns  # of a unique set, where the database tells (SQLite does)
 
 
+class Interrupted(StoreUnavailable):
+    """The database cannot be reached: {reason}.
+
+    The connection was lost in the middle of something. Nothing of it stands, unless `unknown` says that it may. Those
+    who ran the plan can make it anew and run it again.
+    """
+
+
+class Writing(NamedTuple):
+    """How a plan may be written."""
+
+    announce: bool = False  # other processes are told of it
+    together: bool = False  # it may share a transaction with others
+    again: bool = False  # running it again does no harm, even where it stands already
+
+
+ALONE = Writing()
+
+
 Statement = Fetch | Run | InsertColumns | UpdateColumns | DeleteKeys | FetchKeys
 Plan = Generator[Statement, Any, T]
 
@@ -129,7 +153,7 @@ class Driver(Protocol):
     def run(self, plan: Plan[T]) -> T:
         """Run a reading plan in one snapshot."""
 
-    def write(self, plan: Plan[T]) -> T:
+    def write(self, plan: Plan[T], writing: Writing = ALONE) -> T:
         """Run a plan as the one writer, in one transaction: committed when it returns, rolled back when it raises."""
 
     def stream(self, plan: Plan[tuple[Fetch, Callable[[list[Row]], T]]], size: int) -> Iterator[T]:
@@ -167,10 +191,17 @@ class AsyncDriver(Protocol):
     async def run(self, plan: Plan[T]) -> T:
         """Run a reading plan in one snapshot."""
 
-    async def write(self, plan: Plan[T]) -> T:
-        """Run a plan as the one writer, in one transaction; a task that is cancelled meanwhile changes nothing."""
+    async def write(self, plan: Plan[T], writing: Writing = ALONE) -> T:
+        """Run a plan as the one writer, in one transaction.
 
-    def stream(self, plan: Plan[tuple[Fetch, Callable[[list[Row]], T]]], size: int) -> AsyncIterator[T]:
+        A task that is cancelled while the plan runs changes nothing. Where it is cancelled during the commit, what it
+        wrote may stand.
+        """
+
+    async def follow(self, wake: Wake) -> None:
+        """Tell `wake` of every revision that other processes commit from now on."""
+
+    def stream(self, plan: Plan[tuple[Fetch, Callable[[list[Row]], T]]], size: int) -> AsyncGenerator[T, None]:
         """As `Driver.stream`. Whoever leaves early closes it (`aclose`)."""
 
     async def close(self) -> None:

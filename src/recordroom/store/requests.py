@@ -41,11 +41,12 @@ from .following import follow_plan
 from .history import history_plan
 from .journal import header_plan, journal_plan, revision_at_plan, revision_plan
 from .opened import FollowersBehind, Opened
-from .plans import Fetch, Plan, Row
+from .plans import ALONE, Fetch, Plan, Row, Writing
 from .reading import count_rows, explain, members, needs_search, query_page, stream_fetch
 from .revert import revert_plan
 from .schema_preview import preview
 from .search import search_plan
+from .writings import REVERTING, writing_of
 
 __all__ = ["Read", "Requests", "Stream", "Write", "check_actor", "now"]
 
@@ -63,6 +64,7 @@ class Write(NamedTuple, Generic[T]):
 
     plan: Callable[[], Plan[T]]
     tidy: int | None = None
+    writing: Writing = ALONE
 
 
 class Stream(NamedTuple):
@@ -90,9 +92,11 @@ class Requests:
 
         return Read(plan)
 
-    def write(self, make: Callable[[Catalogs], Plan[T]], tidy: int | None = None) -> Write[T]:
+    def write(
+        self, make: Callable[[Catalogs], Plan[T]], tidy: int | None = None, writing: Writing = ALONE
+    ) -> Write[T]:
         """What `make` plans with the catalogs of the transaction."""
-        return Write(self.read(make).plan, tidy)
+        return Write(self.read(make).plan, tidy, writing)
 
     def _followed(self, lag: FollowersBehind, make: Callable[[Catalog], Plan[T]], at: int | None = None) -> Read[T]:
         """Read from a database once followers have read everything there is."""
@@ -153,7 +157,7 @@ class Requests:
             by = By(self.actor.name, moment, (yield from self._writer(catalogs)))
             return (yield from commit_plan(catalog_of(catalogs, commit.database), commit, by))
 
-        return self.write(plan, tidy=moment)
+        return self.write(plan, tidy=moment, writing=writing_of(self._opened.catalogs, commit))
 
     def _writer(self, catalogs: Catalogs) -> Plan[Writer | None]:
         """Who writes; None for the owner."""
@@ -199,7 +203,7 @@ class Requests:
             by = By(self.actor.name, now(), (yield from self._writer(catalogs)))
             return (yield from revert_plan(catalogs.by_key, revision, commit, by))
 
-        return self.write(plan)
+        return self.write(plan, writing=REVERTING)
 
     def preview(self, database: str, operations: Sequence[Operation]) -> Write[list[SchemaEffect]]:
         """What schema operations would do to the entities there are, one by one; nothing is changed."""

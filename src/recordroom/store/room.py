@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from ..errors import RoomReadOnly, SessionClosed
+from ..errors import RoomReadOnly, SessionClosed, StoreUnavailable
 from ..model.actor import Actor
 from ..model.operations import Commit, CommitResult, Operation
 from ..model.schema import Schema
@@ -40,6 +40,7 @@ from .past import pruned_plan, retention_plan
 from .plans import Driver
 from .requests import Read, Requests, Write, check_actor, now
 from .settings import Settings
+from .tries import Tries
 from .verify import Report, check_plan
 
 __all__ = ["Room"]
@@ -136,22 +137,33 @@ class Room:
         return Requests(self._open, self._who)
 
     def _read(self, request: Read[T]) -> T:
-        opened = self._open
+        opened, tries = self._open, Tries()
         while True:
             try:
                 return opened.driver.run(request.plan())
             except FollowersBehind as lag:
                 opened.catch_up(lag)
+            except StoreUnavailable as error:
+                time.sleep(tries.pause(error))
 
     def _write(self, request: Write[T]) -> T:
         self._check_writable()
         opened = self._open
-        result = opened.driver.write(request.plan())
+        result = self._tried(request)
         if isinstance(result, CommitResult):
             opened.wake.announce(result.revision)
         if request.tidy is not None:
             opened.tidy(request.tidy)
         return result
+
+    def _tried(self, request: Write[T]) -> T:
+        """Write it; a connection that is lost meanwhile is replaced, and the plan made and run again."""
+        tries = Tries(request.writing)
+        while True:
+            try:
+                return self._open.driver.write(request.plan(), request.writing)
+            except StoreUnavailable as error:
+                time.sleep(tries.pause(error))
 
     # --- what a transport does ---
 
@@ -169,12 +181,19 @@ class Room:
 
     def stream(self, request: QueryRequest) -> Iterator[Page]:
         """Every page of a query, of one snapshot, in bounded memory."""
-        opened, stream = self._open, self._requests.stream(request)
+        opened, stream, tries = self._open, self._requests.stream(request), Tries()
+        begun = False
         while True:
             try:
-                yield from opened.driver.stream(stream.plan(), stream.size)
+                for page in opened.driver.stream(stream.plan(), stream.size):
+                    begun = True
+                    yield page
             except FollowersBehind as lag:
                 opened.catch_up(lag)
+            except StoreUnavailable as error:
+                if begun:
+                    raise
+                time.sleep(tries.pause(error))
             else:
                 return
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeVar
 
 from ...errors import MissingExtra, NotARoom, RoomDamaged, RoomNotFound, RoomReadOnly
-from ..plans import Fetch, Plan, Row, Statement
+from ..plans import ALONE, Fetch, Plan, Row, Statement, Writing
 from ..sqltext import quoted
 
 try:
@@ -79,7 +79,7 @@ class PostgresDriver:
         with self._reading() as transaction:
             return self._drive(transaction, plan)
 
-    def write(self, plan: Plan[T]) -> T:
+    def write(self, plan: Plan[T], writing: Writing = ALONE) -> T:
         """Run a plan as the one writer: committed when it returns, rolled back when it raises."""
         with self._transaction() as transaction:
             self._lock_room(transaction)

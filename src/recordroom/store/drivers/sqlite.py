@@ -8,30 +8,26 @@ decimals: they are 0/1 and sortable text (`store.decimals`) there, and are conve
 from __future__ import annotations
 
 import contextlib
-import itertools
-import json
 import os
 import shutil
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import apsw
 
 from ...errors import NotARoom, PermissionDenied, RoomDamaged, RoomReadOnly, StorageFull, StoreUnavailable
-from ...model.kinds import Storage
-from ..decimals import decode_column, encode_column
-from ..plans import DeleteKeys, Fetch, FetchKeys, InsertColumns, Plan, Row, Run, Statement, UpdateColumns, Violation
+from ..plans import ALONE, Fetch, Plan, Row, Statement, Violation, Writing
 from .functions import register_functions
+from .sqlite_statements import Rows, execute
+from .turns import Turns
 
-__all__ = ["SqliteDriver"]
+__all__ = ["SqliteDriver", "roll_back"]
 
 T = TypeVar("T")
-Bound = Sequence[Any]
 
 # Readers wait this long at most, and only where another process recovers the log after a crash.
 _BUSY_MILLISECONDS = 10_000
@@ -60,7 +56,7 @@ class SqliteDriver:
         self.durability: Literal["full", "normal"] = "full"
         self._on_close = on_close
         self.statements = 0
-        self._writing = threading.RLock()
+        self.turns = Turns()
         self._writer: apsw.Connection | None = None
         self._pool = threading.Lock()
         self._idle: list[apsw.Connection] = []
@@ -71,42 +67,38 @@ class SqliteDriver:
 
     def run(self, plan: Plan[T]) -> T:
         """Run a reading plan in one snapshot."""
-        with self._reader() as connection:
+        with self.reader() as connection:
             connection.execute("BEGIN")
             return self._drive(connection, plan)
 
-    def write(self, plan: Plan[T]) -> T:
+    def write(self, plan: Plan[T], writing: Writing = ALONE) -> T:
         """Run a plan as the one writer: committed when it returns, rolled back when it raises."""
         if self.read_only:
             raise RoomReadOnly(path=self.where)
-        with self._writing, self._translated():
-            connection = self._open_writer()
+        with self.turns, self.translated():
+            connection = self.open_writer()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 result = self._drive(connection, plan)
                 connection.execute("COMMIT")
             finally:
-                _roll_back(connection)
+                roll_back(connection)
         return result
 
     def stream(self, plan: Plan[tuple[Fetch, Callable[[list[Row]], T]]], size: int) -> Iterator[T]:
         """What the plan makes of the rows of its statement, `size` at a time, of one snapshot, in bounded memory."""
-        with self._reader() as connection:
+        with self.reader() as connection:
             connection.execute("BEGIN")
             fetch, shape = self._drive(connection, plan)
-            convert = _converter(fetch.storage)
             self.statements += 1
-            cursor = connection.execute(fetch.sql, _bound(fetch.parameters))
-            try:
-                while rows := list(itertools.islice(cursor, size)):
-                    yield shape(rows if convert is None else convert(rows))
-            finally:
-                cursor.close()
+            with contextlib.closing(Rows(connection, fetch)) as rows:
+                while chunk := rows.take(size):
+                    yield shape(chunk)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Callable[[Statement], Any]]:
         """What answers statements one by one, all of them in one snapshot."""
-        with self._reader() as connection:
+        with self.reader() as connection:
             connection.execute("BEGIN")
             yield lambda statement: self._execute(connection, statement)
 
@@ -117,7 +109,7 @@ class SqliteDriver:
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
         """No other thread writes in this block, and no idle reader holds the file."""
-        with self._writing:
+        with self.turns:
             self._close_idle()
             yield
 
@@ -125,8 +117,8 @@ class SqliteDriver:
         """Give space that is not used back to the file system."""
         if self.read_only:
             raise RoomReadOnly(path=self.where)
-        with self.exclusive(), self._translated():
-            connection = self._open_writer()
+        with self.exclusive(), self.translated():
+            connection = self.open_writer()
             connection.execute("VACUUM")
             connection.set_busy_timeout(_COMPACT_MILLISECONDS)
             try:
@@ -142,7 +134,7 @@ class SqliteDriver:
 
     def close(self) -> None:
         """Close every connection that is not in use; the writer folds the log into the file."""
-        with self._writing, self._pool:
+        with self.turns, self._pool:
             self._closed = True
             idle, self._idle = self._idle, []
             writer, self._writer = self._writer, None
@@ -160,8 +152,9 @@ class SqliteDriver:
 
     # --- connections ---
 
-    def _open_writer(self) -> apsw.Connection:
-        self._check_usable()
+    def open_writer(self) -> apsw.Connection:
+        """The connection for writing; only for who has the turn."""
+        self.check_usable()
         if self._writer is None:
             connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=500)
             connection.set_busy_timeout(_BUSY_MILLISECONDS)
@@ -206,9 +199,10 @@ class SqliteDriver:
         return connection
 
     @contextlib.contextmanager
-    def _reader(self) -> Iterator[apsw.Connection]:
-        self._check_usable()
-        with self._translated():
+    def reader(self) -> Iterator[apsw.Connection]:
+        """A connection for reading, in no transaction yet."""
+        self.check_usable()
+        with self.translated():
             with self._pool:
                 connection = self._idle.pop() if self._idle else None
             if connection is None:
@@ -216,7 +210,7 @@ class SqliteDriver:
             try:
                 yield connection
             finally:
-                _roll_back(connection)
+                roll_back(connection)
                 self._give_back(connection)
 
     def _give_back(self, connection: apsw.Connection) -> None:
@@ -232,7 +226,8 @@ class SqliteDriver:
         for connection in idle:
             connection.close()
 
-    def _check_usable(self) -> None:
+    def check_usable(self) -> None:
+        """StoreUnavailable after closing, and in a process that was forked off since."""
         if self._closed:
             raise StoreUnavailable(reason=f"{self.where} was closed")
         if os.getpid() != self._process:
@@ -248,7 +243,7 @@ class SqliteDriver:
                 try:
                     result = self._execute(connection, statement)
                 except apsw.Error as error:
-                    statement = plan.throw(self._named(error, connection))
+                    statement = plan.throw(self.named(error, connection))
                 else:
                     statement = plan.send(result)
         except StopIteration as stop:
@@ -259,18 +254,20 @@ class SqliteDriver:
 
     def _execute(self, connection: apsw.Connection, statement: Statement) -> Any:
         self.statements += 1
-        return _RUNNERS[type(statement)](connection, statement)
+        return execute(connection, statement)
 
     # --- errors ---
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
+        """Errors of SQLite in this block become those of recordroom."""
         try:
             yield
         except apsw.Error as error:
-            raise self._named(error, self._writer) from error
+            raise self.named(error, self._writer) from error
 
-    def _named(self, error: apsw.Error, connection: apsw.Connection | None) -> Exception:
+    def named(self, error: apsw.Error, connection: apsw.Connection | None) -> Exception:
+        """The error that recordroom raises for one of SQLite."""
         named = self._translation(error, connection)
         named.__cause__ = error
         return named
@@ -312,157 +309,10 @@ class SqliteDriver:
         return PermissionDenied(what=f"writing {self.where}")
 
 
-def _roll_back(connection: apsw.Connection) -> None:
+def roll_back(connection: apsw.Connection) -> None:
+    """End a transaction that is open."""
     if connection.in_transaction:
         connection.execute("ROLLBACK")
-
-
-# --- SQL of statements given as columns ---
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-@lru_cache(maxsize=2000)
-def _insert_sql(table: str, columns: tuple[str, ...]) -> str:
-    names = ", ".join(map(_quoted, columns))
-    return f"INSERT INTO {_quoted(table)} ({names}) VALUES ({', '.join('?' * len(columns))})"
-
-
-@lru_cache(maxsize=2000)
-def _update_sql(table: str, keys: tuple[str, ...], columns: tuple[str, ...]) -> str:
-    sets = ", ".join(f"{_quoted(name)} = ?" for name in columns)
-    return f"UPDATE {_quoted(table)} SET {sets} WHERE {_key_sql(keys)}"
-
-
-@lru_cache(maxsize=2000)
-def _delete_sql(table: str, keys: tuple[str, ...]) -> str:
-    return f"DELETE FROM {_quoted(table)} WHERE {_key_sql(keys)}"
-
-
-def _key_sql(keys: tuple[str, ...]) -> str:
-    return " AND ".join(f"{_quoted(name)} = ?" for name in keys)
-
-
-@lru_cache(maxsize=2000)
-def _fetch_keys_sql(table: str, key: str, columns: tuple[str, ...], many: bool) -> str:
-    where = "IN carray(?)" if many else "= ?"
-    return f"SELECT {', '.join(map(_quoted, columns))} FROM {_quoted(table)} WHERE {_quoted(key)} {where}"
-
-
-# --- running statements ---
-
-
-def _run_fetch(connection: apsw.Connection, statement: Fetch) -> list[Row]:
-    rows = connection.execute(statement.sql, _bound(statement.parameters)).fetchall()
-    convert = _converter(statement.storage)
-    return rows if convert is None or not rows else convert(rows)
-
-
-def _run_run(connection: apsw.Connection, statement: Run) -> int:
-    before = connection.total_changes()
-    connection.execute(statement.sql, _bound(statement.parameters))
-    # Changes that foreign keys or triggers would make count too; the engine has neither.
-    return connection.total_changes() - before
-
-
-def _run_insert(connection: apsw.Connection, statement: InsertColumns) -> None:
-    columns = _encoded(list(statement.columns.values()), statement.storage)
-    connection.executemany(_insert_sql(statement.table, tuple(statement.columns)), zip(*columns, strict=True))
-
-
-def _run_update(connection: apsw.Connection, statement: UpdateColumns) -> None:
-    values = _encoded([*statement.keys.values(), *statement.columns.values()], statement.storage)
-    count = len(statement.keys)
-    sql = _update_sql(statement.table, tuple(statement.keys), tuple(statement.columns))
-    connection.executemany(sql, zip(*values[count:], *values[:count], strict=True))
-
-
-def _run_delete(connection: apsw.Connection, statement: DeleteKeys) -> None:
-    values = _encoded(list(statement.keys.values()), statement.storage)
-    connection.executemany(_delete_sql(statement.table, tuple(statement.keys)), zip(*values, strict=True))
-
-
-def _run_fetch_keys(connection: apsw.Connection, statement: FetchKeys) -> list[Row]:
-    # Measured for 16-byte keys: a native array beats IN (?, …) and json_each with hex from a few hundred keys on
-    # and equals them below; it takes a million keys in one statement.
-    values = [value for value in statement.values if value is not None]
-    if not values:
-        return []
-    [keys] = _encoded([values], statement.storage[:1])
-    many = len(keys) > 1
-    sql = _fetch_keys_sql(statement.table, statement.key, tuple(statement.columns), many)
-    parameter = _native_array(keys, statement.storage[0]) if many else keys[0]
-    rows = connection.execute(sql, (parameter,)).fetchall()
-    convert = _converter(statement.storage[1:])
-    return rows if convert is None or not rows else convert(rows)
-
-
-_RUNNERS: dict[type, Callable[[apsw.Connection, Any], Any]] = {
-    Fetch: _run_fetch,
-    Run: _run_run,
-    InsertColumns: _run_insert,
-    UpdateColumns: _run_update,
-    DeleteKeys: _run_delete,
-    FetchKeys: _run_fetch_keys,
-}
-
-
-def _native_array(keys: Bound, storage: Storage) -> Any:
-    if storage in (Storage.INTEGER, Storage.BOOLEAN):
-        return apsw.carray(array("q", keys))
-    if storage is Storage.REAL:
-        return apsw.carray(array("d", keys))
-    return apsw.carray(tuple(keys))
-
-
-# --- values ---
-
-
-def _bound(parameters: Bound) -> Bound:
-    """Lists become JSON text, bytes in them hexadecimal."""
-    if list not in map(type, parameters):
-        return parameters
-    return [_json(each) if type(each) is list else each for each in parameters]
-
-
-def _json(items: list[Any]) -> str:
-    if items and type(items[0]) is bytes:
-        items = [None if item is None else item.hex() for item in items]
-    return json.dumps(items, ensure_ascii=False)
-
-
-def _encoded(columns: list[Bound], storage: Sequence[Storage]) -> list[Bound]:
-    if Storage.DECIMAL not in storage:
-        return columns
-    return [
-        encode_column(column) if each is Storage.DECIMAL else column
-        for column, each in zip(columns, storage, strict=True)
-    ]
-
-
-_BOOLEANS = {0: False, 1: True, None: None}
-_DECODERS: dict[Storage, Callable[[Sequence[Any]], list[Any]]] = {
-    Storage.BOOLEAN: lambda column: list(map(_BOOLEANS.__getitem__, column)),
-    Storage.DECIMAL: decode_column,
-}
-
-
-@lru_cache(maxsize=2000)
-def _converter(storage: tuple[Storage, ...]) -> Callable[[list[Row]], list[Row]] | None:
-    """What turns rows of SQLite into rows of raw scalars; None where they are the same."""
-    decoders = [(place, _DECODERS[each]) for place, each in enumerate(storage) if each in _DECODERS]
-    if not decoders:
-        return None
-
-    def convert(rows: list[Row]) -> list[Row]:
-        columns: list[Any] = list(zip(*rows, strict=True))
-        for place, decode in decoders:
-            columns[place] = decode(columns[place])
-        return list(zip(*columns, strict=True))
-
-    return convert
 
 
 # --- constraints ---

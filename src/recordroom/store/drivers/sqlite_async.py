@@ -1,0 +1,186 @@
+"""SQLite on an event loop: everything in the loop's own thread, in small pieces, with turns for others between them.
+
+It is a face of a `SqliteDriver`, whose connections it shares. Statements of many rows run in pieces; when a plan has
+been running for a moment, other tasks get their turn before its next piece. Small plans never wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from time import perf_counter
+from typing import Any, TypeVar
+
+import apsw
+
+from ...errors import RoomReadOnly
+from ..plans import ALONE, Fetch, Interrupted, Plan, Row, Writing
+from ..wake import Wake
+from .grouping import Group, Withdrawn
+from .sqlite import SqliteDriver, roll_back
+from .sqlite_statements import Rows, execute, is_unfinished
+
+__all__ = ["SqliteAsyncDriver"]
+
+T = TypeVar("T")
+_PIECE = 500  # rows
+_REVISION = Fetch("SELECT revision FROM rr_room")
+
+
+class SqliteAsyncDriver:
+    """A `SqliteDriver` as an `AsyncDriver`, for one event loop. Closing it leaves the driver open."""
+
+    dialect = "sqlite"
+
+    def __init__(self, driver: SqliteDriver) -> None:
+        self.where = driver.where
+        self.read_only = driver.read_only
+        self.turn_seconds = 0.0015  # how long a plan runs before others get their turn
+        self._driver = driver
+        self._group = Group(self._writing)
+
+    # --- running plans ---
+
+    async def run(self, plan: Plan[T]) -> T:
+        """Run a reading plan in one snapshot."""
+        with self._driver.reader() as connection:
+            connection.execute("BEGIN")
+            return await self._drive(connection, plan, _always)
+
+    async def write(self, plan: Plan[T], writing: Writing = ALONE) -> T:
+        """Run a plan as the one writer, in a transaction that small plans may share."""
+        if self.read_only:
+            raise RoomReadOnly(path=self.where)
+        return await self._group.write(plan, writing)
+
+    async def stream(self, plan: Plan[tuple[Fetch, Callable[[list[Row]], T]]], size: int) -> AsyncGenerator[T, None]:
+        """What the plan makes of the rows of its statement, `size` at a time, of one snapshot, in bounded memory."""
+        with self._driver.reader() as connection:
+            connection.execute("BEGIN")
+            fetch, shape = await self._drive(connection, plan, _always)
+            self._driver.statements += 1
+            with contextlib.closing(Rows(connection, fetch)) as rows:
+                while chunk := await self._take(rows, size):
+                    yield shape(chunk)
+
+    async def follow(self, wake: Wake) -> None:
+        """Only this process writes, and announces itself: what there is already is all that is to be told."""
+        if wake.revision == 0:
+
+            def plan() -> Plan[int]:
+                rows = yield _REVISION
+                revision: int = rows[0][0]
+                return revision
+
+            wake.announce(await self.run(plan()))
+
+    async def close(self) -> None:
+        """Wait for what is being written."""
+        await self._group.finish()
+
+    # --- pieces and turns ---
+
+    async def _drive(self, connection: apsw.Connection, plan: Plan[T], is_wanted: Callable[[], bool]) -> T:
+        driver, seconds = self._driver, self.turn_seconds
+        end = perf_counter() + seconds
+        try:
+            statement = next(plan)
+            while True:
+                driver.statements += 1
+                try:
+                    result = execute(connection, statement, _PIECE)
+                    if is_unfinished(result):
+                        result = await self._finished(result, is_wanted)
+                except apsw.Error as error:
+                    statement = plan.throw(driver.named(error, connection))
+                else:
+                    statement = plan.send(result)
+                if perf_counter() > end:
+                    await _turn(is_wanted)
+                    end = perf_counter() + seconds
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+        finally:
+            plan.close()
+
+    async def _finished(self, pieces: Any, is_wanted: Callable[[], bool]) -> Any:
+        """The result of a statement of many rows."""
+        end = 0.0
+        with contextlib.closing(pieces):
+            while True:
+                if perf_counter() > end:
+                    await _turn(is_wanted)
+                    end = perf_counter() + self.turn_seconds
+                try:
+                    next(pieces)
+                except StopIteration as stop:
+                    return stop.value
+
+    async def _take(self, rows: Rows, size: int) -> list[Row]:
+        """The next rows of a stream. The loop gets its turn at least once."""
+        found: list[Row] = []
+        while len(found) < size:
+            await asyncio.sleep(0)
+            wanted = min(_PIECE, size - len(found))
+            piece = rows.take(wanted)
+            found += piece
+            if len(piece) < wanted:
+                break
+        return found
+
+    # --- writing ---
+
+    @contextlib.asynccontextmanager
+    async def _writing(self) -> AsyncIterator[_Transaction]:
+        driver = self._driver
+        driver.check_usable()
+        await driver.turns.take()
+        try:
+            with driver.translated():
+                connection = driver.open_writer()
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield _Transaction(self, connection)
+                finally:
+                    roll_back(connection)
+        finally:
+            driver.turns.give_back()
+
+
+class _Transaction:
+    """A writing transaction that is open."""
+
+    def __init__(self, driver: SqliteAsyncDriver, connection: apsw.Connection) -> None:
+        self._driver = driver
+        self._connection = connection
+        self._saved = False
+
+    async def savepoint(self) -> None:
+        if self._saved:
+            self._connection.execute("RELEASE rr_group")
+        self._connection.execute("SAVEPOINT rr_group")
+        self._saved = True
+
+    async def drive(self, plan: Plan[Any], is_wanted: Callable[[], bool]) -> Any:
+        return await self._driver._drive(self._connection, plan, is_wanted)
+
+    async def undo(self) -> None:
+        if not self._connection.in_transaction:
+            # Some failures undo everything.
+            raise Interrupted(reason=f"{self._driver.where}: a commit beside this one failed", unknown=False)
+        self._connection.execute("ROLLBACK TO rr_group")
+
+    async def commit(self, *, announce: bool) -> None:
+        self._connection.execute("COMMIT")
+
+
+async def _turn(is_wanted: Callable[[], bool]) -> None:
+    await asyncio.sleep(0)
+    if not is_wanted():
+        raise Withdrawn
+
+
+def _always() -> bool:
+    return True
