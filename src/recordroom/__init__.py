@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from .errors import UnknownDatabase as UnknownDatabase
     from .errors import UnknownName as UnknownName
     from .errors import UnknownType as UnknownType
+    from .logins import login as login
+    from .logins import login_with_password as login_with_password
 
 _NAMES = {
     "Clash": "client.committing",
@@ -71,6 +73,8 @@ _NAMES = {
     "QueryResult": "client.results",
     "Session": "client.session",
     "connect": "connection",
+    "login": "logins",
+    "login_with_password": "logins",
 }
 
 __all__ = [
@@ -126,6 +130,8 @@ __all__ = [
     "__version__",
     "connect",
     "errors",
+    "login",
+    "login_with_password",
 ]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from cyclopts import App, CycloptsError, Group
 
 from ..errors import Error
-from . import copying, demo, records, rows, schema, serve, upkeep
+from . import copying, demo, login, profiles, records, rows, schema, serve, upkeep
 from .output import complain, complain_with_facts
 from .rooms import STREAM, UsageError
 
@@ -55,13 +55,18 @@ def make_app() -> App:
         version=_version,
         suppress_keyboard_interrupt=False,
     )
-    groups = ("Begin", "Schema", "Rows and records", "Upkeep")
-    start, shape, data, care = map(Group.create_ordered, groups)
+    groups = ("Begin", "Servers", "Schema", "Rows and records", "Upkeep")
+    start, far, shape, data, care = map(Group.create_ordered, groups)
     schema.schema_app.group = (shape,)
+    profiles.profile_app.group = (far,)
+    app.command(profiles.profile_app)
     app.command(schema.schema_app)
     commands: tuple[tuple[Group, str, Callable[..., object], str], ...] = (
         (start, "demo", demo.demo, ""),
         (start, "init", upkeep.init, "[ROOM]"),
+        (far, "login", login.login, "[URL]"),
+        (far, "logout", login.logout, "[URL]"),
+        (far, "whoami", login.whoami, "[URL]"),
         (shape, "types", schema.types, "[ROOM]"),
         (data, "query", rows.query, "[ROOM] QUERY"),
         (data, "import", rows.import_, "[ROOM] TYPE FILE"),
@@ -122,7 +127,7 @@ def _wrong_usage(error: CycloptsError | UsageError, given: list[str]) -> int:
 
 def _command(given: list[str]) -> list[str]:
     names = [name for name in given if not name.startswith("-")]
-    known = {"schema": 2}
+    known = {"schema": 2, "profile": 2}
     if not names or names[0] not in set(make_app()):
         return []
     return names[: known.get(names[0], 1)]

@@ -191,6 +191,11 @@ class SessionTokens:
                 self._renew(self._held)
             return True
 
+    @property
+    def refresh_token(self) -> Secret | None:
+        """The refresh token of now, for whoever keeps it instead of this."""
+        return self._held.refresh
+
     def handover(self) -> dict[str, Any]:
         """The access token and its end; never the refresh token, which only one process may use."""
         self.header()

@@ -32,10 +32,14 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody says about a log-in. A token with `provider` is the provider's, else the server's own."""
+    """What somebody says about a log-in. A token with `provider` is the provider's, else the server's own.
+
+    `user` was named now; `usual_user` is whom a profile names, who may have no password.
+    """
 
     url: str
     user: str | None = None
+    usual_user: str | None = None
     method: Method | None = None
     provider: str | None = None
     password: Secret | None = None
@@ -143,13 +147,13 @@ def _checked(wish: Wish) -> Wish:
 
 def _kept_before(wish: Wish) -> Credentials | None:
     """The log-in that is kept; None where there is none that works, and another way is open."""
-    only = wish.method == "keyring"
+    only, user = wish.method == "keyring", wish.user or wish.usual_user
     try:
         # KeyringUnavailable is said before anybody is asked for anything.
-        there = kept(wish.url, wish.user) is not None
+        there = kept(wish.url, user) is not None
         if not only and (wish.has_token or wish.code is not None or wish.password is not None):
             return None
-        found = from_keyring(wish.url, wish.user) if there else None
+        found = from_keyring(wish.url, user) if there else None
     except NotAuthenticated:
         if only:
             raise
@@ -207,7 +211,7 @@ def _first_way(wish: Wish, ways: Ways) -> Method:
 
 
 def _by_password(wish: Wish, person: Person, accounts: Accounts) -> Granted:
-    user = wish.user or person.ask(f"User at {wish.url}: ")
+    user = wish.user or wish.usual_user or person.ask(f"User at {wish.url}: ")
     password = wish.password or Secret(person.ask_secret(f"Password of {user} at {wish.url}: "))
     return accounts.grant({"grant": "password", "user": user, "password": password.reveal()})
 
