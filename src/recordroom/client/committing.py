@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 
 from .. import errors
-from ..errors import Conflict, Error, StoreUnavailable
+from ..errors import Conflict, Error, ServerUnavailable, StoreUnavailable
 from ..model.ids import new_id, show_id
 from ..model.operations import Clash as WireClash
 from ..model.operations import Commit, CommitResult, Publish, Refusal
@@ -151,6 +151,9 @@ class Committer:
         for pause in _RETRY_AFTER:
             try:
                 return self._try(commit)
+            except ServerUnavailable:
+                # A remote room has tried again by itself.
+                raise
             except StoreUnavailable:
                 time.sleep(pause)
         return self._try(commit)

@@ -11,7 +11,9 @@ from .transport import Transport
 
 __all__ = ["Metered"]
 
-_CALLS = frozenset(name for name in vars(Transport) if not name.startswith("_")) - {"close"}
+_CALLS = frozenset(
+    name for name, member in vars(Transport).items() if callable(member) and not name.startswith("_")
+) - {"close"}
 
 
 class Metered:

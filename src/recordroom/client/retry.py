@@ -16,8 +16,9 @@ from ..errors import InvalidValue
 
 __all__ = ["NEVER", "Retry", "Tries"]
 
-# 429 asks for patience, 502 to 504 come from a server that starts or stops, or from a proxy in front of it.
-_ATTEMPTS: Mapping[int, int] = MappingProxyType({429: 8, 502: 12, 503: 12, 504: 4})
+# A proxy says 408 on a connection that was idle too long. 429 asks for patience. 502 to 504 come from a server that starts
+# or stops, or from a proxy in front of it.
+_ATTEMPTS: Mapping[int, int] = MappingProxyType({408: 4, 429: 8, 502: 12, 503: 12, 504: 4})
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):

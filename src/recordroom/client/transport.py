@@ -32,8 +32,13 @@ class Transport(Protocol):
     Safe to call from several threads. Errors are those of `recordroom.errors`.
     """
 
-    where: str  # a path or an address, for messages
-    actor: str
+    @property
+    def where(self) -> str:
+        """A path or an address, for messages."""
+
+    @property
+    def actor(self) -> str:
+        """The name of who asks."""
 
     def schema(self, database: str, revision: int | None = None) -> Schema:
         """The schema now. With `revision`, the same object as last time where nothing changed since."""
