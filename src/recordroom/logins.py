@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from .client.login import Method, Wish, log_in, terminal
+from .client.asking import Trust
+from .client.login import Method, Person, Wish, log_in, terminal
 from .client.secret import Secret, secret
 from .client.session import Session
 from .client.target import target_of
@@ -29,6 +31,8 @@ def login(  # noqa: PLR0913 - each is one thing that somebody may say
     id_token: str | None = None,
     profile: str | None = None,
     timeout: float = 300.0,
+    ca_certs: str | Path | None = None,
+    insecure: bool = False,
     open_browser: Callable[[str], object] | None = None,
     tell: Callable[[str], None] | None = None,
     **settings: Any,
@@ -41,7 +45,7 @@ def login(  # noqa: PLR0913 - each is one thing that somebody may say
 
     `persist=True` keeps the log-in in the keyring of the system, and takes one that is kept, so that the same line runs
     unattended later. A log-in that nobody completes ends after `timeout` seconds. `open_browser` and `tell` are functions
-    that open an address and show a line. `settings` are those of `connect`: database, page_size …
+    that open an address and show a line. `ca_certs`, `insecure` and `settings` are those of `connect`: database …
 
     NotAuthenticated where it does not work, and where nobody can be asked; it names the other ways.
     """
@@ -60,17 +64,38 @@ def login(  # noqa: PLR0913 - each is one thing that somebody may say
         refresh_token=_secret(refresh_token, "refresh_token"),
         id_token=_secret(id_token, "id_token"),
         timeout=timeout,
+        trust=_trust(ca_certs, insecure),
     )
-    return connect(target.url, credentials=log_in(wish, terminal(open_browser, tell)), profile=profile, **settings)
+    return _session(wish, terminal(open_browser, tell), profile=profile, **settings)
 
 
-def login_with_password(url: str, user: str, password: str, *, persist: bool = False, **settings: Any) -> Session:
+def login_with_password(  # noqa: PLR0913 - each is one thing that somebody may say
+    url: str,
+    user: str,
+    password: str,
+    *,
+    persist: bool = False,
+    ca_certs: str | Path | None = None,
+    insecure: bool = False,
+    **settings: Any,
+) -> Session:
     """A session with the server at `url`, as `user`. With `persist`, the log-in (not the password) is kept in the keyring.
 
     NotAuthenticated for a wrong password, TooManyAttempts after several. `settings` are those of `connect`.
     """
-    wish = Wish(url=url, user=user, password=Secret(password), persist=persist)
-    return connect(url, credentials=log_in(wish, terminal()), **settings)
+    trust = _trust(ca_certs, insecure)
+    wish = Wish(url=url, user=user, password=Secret(password), persist=persist, trust=trust)
+    return _session(wish, terminal(), **settings)
+
+
+def _session(wish: Wish, person: Person, **settings: Any) -> Session:
+    credentials = log_in(wish, person)
+    given = {"ca_certs": wish.trust.ca_certs, "insecure": wish.trust.insecure or None, **settings}
+    return connect(wish.url, credentials=credentials, **given)
+
+
+def _trust(ca_certs: str | Path | None, insecure: bool) -> Trust:
+    return Trust(ca_certs=None if ca_certs is None else str(ca_certs), insecure=insecure)
 
 
 def _secret(text: str | None, what: str) -> Secret | None:

@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import StoreUnavailable
 from ..model.wire import decode_error
-from .asking import Answer, ask
+from .asking import Answer, Trust, ask
 from .credentials import Granted
 from .oidc import Provider
 from .secret import Secret
@@ -35,12 +35,15 @@ class _Tokens(msgspec.Struct, frozen=True):
 class Accounts:
     """Of the server at an address. The server's errors are raised as it means them; StoreUnavailable where there is none."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, trust: Trust | None = None) -> None:
         self.url = server_url(url)
+        self.trust = trust or Trust()
 
     def ways(self) -> Ways:
         """What the server offers to those who have not logged in."""
-        return self._read(self._asked("GET", "/v1/login"), Ways)
+        found = self._read(self._asked("GET", "/v1/login"), Ways)
+        mine = [msgspec.structs.replace(each, ca_certs=self.trust.ca_certs) for each in found.providers]
+        return Ways(methods=found.methods, providers=tuple(mine))
 
     def grant(self, request: Mapping[str, str | None]) -> Granted:
         """Tokens for a proof: a password, a refresh token, an ID token, a one-time code …"""
@@ -70,7 +73,7 @@ class Accounts:
         self._asked("POST", "/v1/logout", {}, bearer)
 
     def _asked(self, method: str, path: str, json: Mapping[str, Any] | None = None, bearer: str = "") -> Answer:
-        answer = ask(method, f"{self.url}{path}", json=json, bearer=bearer)
+        answer = ask(method, f"{self.url}{path}", json=json, bearer=bearer, trust=self.trust)
         if 200 <= answer.status < 300:
             return answer
         if "error" not in answer.data:

@@ -11,14 +11,23 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
+import msgspec
+
 from ..errors import InvalidValue, StoreUnavailable
 from .urls import is_loopback
 
-__all__ = ["Answer", "ask", "private"]
+__all__ = ["Answer", "Trust", "ask", "private"]
 
 _SECONDS = 30.0
 # More than any answer to a log-in has.
 _MOST_BYTES = 1 << 20
+
+
+class Trust(msgspec.Struct, frozen=True, kw_only=True):
+    """What is trusted: a file of certificates instead of the machine's; with `insecure`, also the way of http://."""
+
+    ca_certs: str | None = None
+    insecure: bool = False
 
 
 class Answer(NamedTuple):
@@ -29,9 +38,9 @@ class Answer(NamedTuple):
     body: bytes = b""
 
 
-def private(url: str) -> str:
+def private(url: str, trust: Trust = Trust()) -> str:  # noqa: B008 - it is frozen
     """The address; InvalidValue where a secret would travel in the open."""
-    if url.lower().startswith("https://") or is_loopback(url):
+    if trust.insecure or url.lower().startswith("https://") or is_loopback(url):
         return url
     host = urlsplit(url).netloc
     raise InvalidValue(
@@ -47,7 +56,7 @@ def ask(  # noqa: PLR0913 - each is a part of a request
     json: Mapping[str, Any] | None = None,
     form: Mapping[str, str] | None = None,
     bearer: str = "",
-    timeout: float = _SECONDS,
+    trust: Trust = Trust(),  # noqa: B008 - it is frozen
 ) -> Answer:
     """One request and its answer, whatever its status. StoreUnavailable where there is none."""
     import urllib3
@@ -55,10 +64,10 @@ def ask(  # noqa: PLR0913 - each is a part of a request
     sent, headers = _body(json, form)
     if bearer:
         headers["Authorization"] = bearer
-    pool = _pool(private(url))
+    pool = _pool(private(url, trust), trust)
     try:
         reply = pool.request(
-            method, url, body=sent, headers=headers, timeout=timeout, retries=False, preload_content=False
+            method, url, body=sent, headers=headers, timeout=_SECONDS, retries=False, preload_content=False
         )
         body = reply.read(_MOST_BYTES)
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -79,7 +88,7 @@ def _body(json: Mapping[str, Any] | None, form: Mapping[str, str] | None) -> tup
     return None, headers
 
 
-def _pool(url: str) -> Any:
+def _pool(url: str, trust: Trust) -> Any:
     """A pool for one request, through the proxy of the environment where it names one for this host."""
     from urllib.request import getproxies, proxy_bypass
 
@@ -88,8 +97,8 @@ def _pool(url: str) -> Any:
     parts = urlsplit(url)
     proxy = getproxies().get(parts.scheme)
     if proxy and not is_loopback(url) and not proxy_bypass(parts.hostname or ""):
-        return urllib3.ProxyManager(proxy)
-    return urllib3.PoolManager()
+        return urllib3.ProxyManager(proxy, ca_certs=trust.ca_certs)
+    return urllib3.PoolManager(ca_certs=trust.ca_certs)
 
 
 def _object(body: bytes) -> dict[str, Any]:

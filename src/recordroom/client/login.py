@@ -17,7 +17,7 @@ import msgspec
 from ..errors import InvalidValue, NotAuthenticated, UnknownName
 from ..model.schema import close_names
 from .accounts import Accounts, Ways
-from .asking import private
+from .asking import Trust, private
 from .credentials import AccessToken, ApiKey, Credentials, Granted, SessionTokens, log_in_again
 from .keeping import Kept, KeyringEntry, keep, kept
 from .oidc import Proof, Provider, by_browser, by_device, by_refresh_token
@@ -50,6 +50,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     id_token: Secret | None = None
     persist: bool = False
     timeout: float = 300.0
+    trust: Trust = Trust()
 
     @property
     def has_token(self) -> bool:
@@ -86,19 +87,19 @@ def log_in(wish: Wish, person: Person) -> Credentials:
         found = _kept_before(wish)
         if found is not None:
             return found
-    accounts = Accounts(wish.url)
+    accounts = Accounts(wish.url, wish.trust)
     if wish.access_token is not None and wish.provider is None:
         return AccessToken(wish.access_token, wish.url)
     granted = _granted(wish, person, accounts)
     return _session(wish, accounts, granted)
 
 
-def credentials_for(target: Target) -> Credentials:
+def credentials_for(target: Target, trust: Trust | None = None) -> Credentials:
     """What a target names: its API key, or its log-in in the keyring. NotAuthenticated, with what to do, where it has none."""
     where = str(target.url)
     if target.api_key is not None:
         return ApiKey(target.api_key)
-    found = from_keyring(where, target.user) if target.keyring else None
+    found = from_keyring(where, target.user, trust) if target.keyring else None
     if found is None:
         what = "nothing is kept in the keyring" if target.keyring else "no API key and no log-in is at hand"
         ways = f'rr.login("{where}"), recordroom login {where}, api_key=…, RECORDROOM_API_KEY, or a profile'
@@ -106,14 +107,14 @@ def credentials_for(target: Target) -> Credentials:
     return found
 
 
-def from_keyring(url: str, user: str | None = None) -> Credentials | None:
+def from_keyring(url: str, user: str | None = None, trust: Trust | None = None) -> Credentials | None:
     """Credentials from what is kept for a server and a user (or who logged in last), or None."""
     found = kept(url, user)
     if found is None:
         return None
     if found.kind == "api_key":
         return ApiKey(found.secret)
-    accounts, entry = Accounts(url), KeyringEntry(found.url, found.user)
+    accounts, entry = Accounts(url, trust), KeyringEntry(found.url, found.user)
     with entry.held():
         latest = entry.read() or found.secret
         granted = _renewed(accounts, latest)
@@ -142,7 +143,7 @@ def _checked(wish: Wish) -> Wish:
     if wish.persist and wish.access_token is not None and wish.provider is None:
         expected = "a refresh_token: an access token ends too soon to be kept"
         raise InvalidValue(type="login", attribute="persist", value=True, expected=expected)
-    return msgspec.structs.replace(wish, url=private(server_url(wish.url)))
+    return msgspec.structs.replace(wish, url=private(server_url(wish.url), wish.trust))
 
 
 def _kept_before(wish: Wish) -> Credentials | None:
@@ -153,7 +154,7 @@ def _kept_before(wish: Wish) -> Credentials | None:
         there = kept(wish.url, user) is not None
         if not only and (wish.has_token or wish.code is not None or wish.password is not None):
             return None
-        found = from_keyring(wish.url, user) if there else None
+        found = from_keyring(wish.url, user, wish.trust) if there else None
     except NotAuthenticated:
         if only:
             raise

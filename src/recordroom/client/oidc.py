@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from ..errors import Error, InvalidValue, NotAuthenticated, ProviderUnavailable
-from .asking import Answer, ask, private
+from .asking import Answer, Trust, ask, private
 from .loopback import receiving
 from .secret import Secret
 
@@ -38,7 +38,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     label: str = ""
     scopes: tuple[str, ...] = ("openid", "profile", "email")
-    client_secret: str = msgspec.field(default="")
+    client_secret: str = ""
+    ca_certs: str | None = None  # ours; the server says nothing of it
+
+    @property
+    def trust(self) -> Trust:
+        """What is trusted about its addresses."""
+        return Trust(ca_certs=self.ca_certs)
 
     def __repr__(self) -> str:
         return f"<Provider {self.name} {self.issuer}>"
@@ -175,7 +181,9 @@ def by_refresh_token(provider: Provider, token: Secret) -> Proof:
 def _discover(provider: Provider) -> dict[str, Any]:
     """What the provider says of itself (OpenID Connect Discovery, section 4)."""
     issuer = provider.issuer.rstrip("/")
-    answer = _to_provider(provider, lambda: ask("GET", f"{issuer}/.well-known/openid-configuration"))
+    answer = _to_provider(
+        provider, lambda: ask("GET", f"{issuer}/.well-known/openid-configuration", trust=provider.trust)
+    )
     if answer.status != 200 or not answer.data:
         raise ProviderUnavailable(issuer=issuer, reason="it has no page .well-known/openid-configuration")
     if str(answer.data.get("issuer", "")).rstrip("/") != issuer:
@@ -205,7 +213,7 @@ def _asked(provider: Provider, url: str, form: Mapping[str, str]) -> Answer:
     who = {"client_id": provider.client_id}
     if provider.client_secret:
         who["client_secret"] = provider.client_secret
-    answer = _to_provider(provider, lambda: ask("POST", url, form={**form, **who}))
+    answer = _to_provider(provider, lambda: ask("POST", url, form={**form, **who}, trust=provider.trust))
     if answer.status >= 500 and "error" not in answer.data:
         raise ProviderUnavailable(issuer=provider.issuer, reason=f"it answers with status {answer.status}")
     return answer
