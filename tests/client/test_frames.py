@@ -17,7 +17,6 @@ import pyarrow as pa
 import pytest
 
 import recordroom as rr
-from recordroom.client import frames
 from recordroom.client.frames import array_of, batches, columns_of, to_arrow, to_pandas, to_polars
 from recordroom.client.session import Session
 from recordroom.errors import InvalidQuery, InvalidValue, MissingExtra
@@ -331,7 +330,7 @@ def test_a_library_that_is_not_installed_is_named(filled: Session, monkeypatch: 
             raise ImportError(name)
         return real(name, package)
 
-    monkeypatch.setattr(frames.importlib, "import_module", missing)
+    monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(MissingExtra, match=r"needs polars: pip install 'recordroom\[frames\]'"):
         to_polars(filled.query("Airline"))
 

@@ -17,6 +17,8 @@ from typing import Any
 from ..errors import Error
 from ..model import wire
 from .call import Call, ClientGone, Receive, Send
+from .errors import RequestTimeout
+from .logs import RequestLog
 from .metrics import Metrics
 from .route import Route, Routes
 from .routes import ROUTES
@@ -32,8 +34,9 @@ _CLEAN_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 class App:
     """The ASGI application of one service."""
 
-    def __init__(self, service: Service, routes: Iterable[Route] = ROUTES) -> None:
+    def __init__(self, service: Service, routes: Iterable[Route] = ROUTES, log: RequestLog | None = None) -> None:
         self.service = service
+        self.log = log
         self.routes = Routes(routes)
         self.metrics = Metrics(service)
         self._prefix = secrets.token_hex(4).encode()
@@ -48,7 +51,14 @@ class App:
         call = Call(self.service, self.metrics, scope, receive, send)
         call.request_id = self._request_id(call)
         await self._answer(call)
-        self.metrics.observe(call.method, call.route, call.status, time.perf_counter() - began)
+        self._done(call, time.perf_counter() - began)
+
+    def _done(self, call: Call, seconds: float) -> None:
+        self.metrics.observe(call.method, call.route, call.status, seconds)
+        if self.log is not None:
+            identity = getattr(call, "identity", None)  # open routes have none
+            actor = "" if identity is None else identity.actor.name
+            self.log.note(call.request_id, actor, f"{call.method} {call.route}", call.status, seconds)
 
     def _request_id(self, call: Call) -> bytes:
         given = call.headers.get(b"x-request-id")
@@ -94,6 +104,8 @@ def _more_headers(error: Exception) -> list[tuple[bytes, bytes]]:
         found.append((b"www-authenticate", b'Bearer realm="recordroom"'))
     if getattr(error, "status", 500) == 405:
         found.append((b"allow", facts["allowed"].encode()))
+    if isinstance(error, RequestTimeout):
+        found.append((b"connection", b"close"))
     if isinstance(facts.get("retry_after"), int):
         found.append((b"retry-after", b"%d" % facts["retry_after"]))
     return found

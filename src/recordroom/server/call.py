@@ -6,20 +6,24 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 import zstandard
 
 from ..errors import InvalidRequest, RequestTooLarge
 from ..model import wire
+from ..model.operations import Commit
+from ..query.request import PreviewRequest
 from ..store.async_room import AsyncRoom
 from .auth.identity import Identity
 from .errors import NotAcceptable, RequestTimeout, UnsupportedContent
 from .json_form import read_json, write_json
 from .metrics import Metrics
 from .negotiation import chosen_encoding, chosen_type
+from .protocol import ABORT
 from .service import Service
+from .values import raw_commit, raw_preview, shown_answer
 
 __all__ = ["Call", "ClientGone"]
 
@@ -54,6 +58,7 @@ class Call:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = b""
         self.argument = ""
+        self.actor = ""  # the name of who asks, once it is known
         self.route = ""  # the path of its route, as the table has it
         self.status = 0  # of the answer, once it has begun
         self.ended = False
@@ -64,6 +69,7 @@ class Call:
         """Who asks, by the header Authorization; NotAuthenticated where it proves nothing."""
         given = self.headers.get(b"authorization")
         self.identity = await self.service.accounts.identify(None if given is None else given.decode("latin-1"))
+        self.actor = self.identity.actor.name
         self.room = self.service.acting(self.identity.actor)
         return self.identity
 
@@ -105,7 +111,15 @@ class Call:
             return wire.decode(await self.body(), kind)
         if given not in _JSON_NAMES:
             raise UnsupportedContent(taken=" or ".join(STRUCTS), given=given.decode("latin-1")[:100])
-        return read_json(await self.body(), kind)
+        return await self._raw(read_json(await self.body(), kind))
+
+    async def _raw(self, request: T) -> T:
+        """The request, with values as the wire has them instead of as people write them."""
+        if isinstance(request, Commit):
+            return cast(T, raw_commit(request, await self.room.schema(request.database)))
+        if isinstance(request, PreviewRequest):
+            return cast(T, raw_preview(request, await self.room.schema(request.database)))
+        return request
 
     async def body(self) -> bytes:
         """All of the body, if it is not too large and comes in time."""
@@ -159,12 +173,14 @@ class Call:
             raise NotAcceptable(offered=" or ".join(offered))
         return found
 
-    async def give(self, value: Any, turn: Callable[[Any], Any] | None = None) -> None:
-        """Answer with a struct, a list of structs or a plain value; `turn` makes what JSON shows of it."""
+    async def give(self, value: Any, request: Any = None) -> None:
+        """Answer with a struct, a list of structs or a plain value; in JSON as what `request` asked for is read."""
         if self.wants(*STRUCTS) == wire.MSGPACK:
             await self.answer(wire.encode(value), wire.MSGPACK)
-        else:
-            await self.answer(write_json(value if turn is None else turn(value)), wire.JSON)
+            return
+        if request is not None:
+            value = shown_answer(value, request, await self.room.schema(request.database))
+        await self.answer(write_json(value), wire.JSON)
 
     async def answer(self, body: bytes, content_type: str, status: int = 200, *more: tuple[bytes, bytes]) -> None:
         """Answer with these bytes."""
@@ -196,6 +212,8 @@ class Call:
             async with asyncio.timeout(self.service.limits.stall_seconds):
                 await self._write(part, more=True)
         except TimeoutError:
+            # What waits to be sent is given up with the connection.
+            self.scope.get("extensions", {}).get(ABORT, _nothing)()
             raise ClientGone from None
 
     def _headers(self, content_type: str, more: tuple[tuple[bytes, bytes], ...]) -> list[tuple[bytes, bytes]]:
@@ -221,6 +239,10 @@ class Call:
         if not more:
             self.ended = True
         await self.send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def _nothing() -> None:
+    """Where there is no connection to end."""
 
 
 # --- compression ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 import socket
 import threading
@@ -17,6 +18,7 @@ from ..store.async_room import AsyncRoom
 from .app import App
 from .auth.accounts import Accounts
 from .limits import Limits
+from .protocol import protocol_of
 from .service import Service
 
 __all__ = ["Server", "bound_socket", "run", "serve"]
@@ -70,12 +72,16 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-def server_of(app: App) -> Server:
+def server_of(app: App, settings: ServerSettings) -> Server:
     """A server of the application that is still to be started on a socket."""
     return Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            ssl_certfile=settings.tls_cert or None,
+            ssl_keyfile=settings.tls_key or None,
+            proxy_headers=settings.behind_proxy,
+            forwarded_allow_ips=list(settings.proxies),
+            http=protocol_of(app.service.limits),
             ws="websockets-sansio",
             lifespan="off",
             interface="asgi3",
@@ -83,7 +89,7 @@ def server_of(app: App) -> Server:
             log_config=None,
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=30,
+            timeout_graceful_shutdown=math.ceil(settings.graceful_seconds),
         ),
         app.service,
     )
@@ -95,12 +101,15 @@ async def serve(
     accounts: Callable[[AsyncRoom], Accounts],
     limits: Limits | None = None,
     started: Callable[[Server, Service], None] | None = None,
+    settings: ServerSettings | None = None,
 ) -> None:
     """Serve the room at `where` until the process is told to stop, or until `should_exit` of the server is set."""
+    settings = settings or ServerSettings()
     room = await AsyncRoom.open(where)
     try:
-        service = Service(room, accounts(room), limits)
-        server = server_of(App(service))
+        service = Service(room, accounts(room), limits or settings.limits)
+        log = RequestLog(every=settings.log_requests == "all", slow=settings.slow_seconds)
+        server = server_of(App(service, log=log), settings)
         if started is not None:
             started(server, service)
         await server.serve(sockets=[listening])

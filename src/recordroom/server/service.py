@@ -7,7 +7,7 @@ must be bounded go through the service.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import msgspec
@@ -99,7 +99,7 @@ class Service:
         self.check_listed(request.limit)
         return request
 
-    async def stream(self, room: AsyncRoom, request: QueryRequest) -> AsyncIterator[Page]:
+    async def stream(self, room: AsyncRoom, request: QueryRequest) -> AsyncGenerator[Page, None]:
         """Every page of a query, for as long as it is read. TooManyAttempts where the actor reads too many already."""
         name = room.actor.name
         if self._streams.get(name, 0) >= self.limits.streams:

@@ -24,7 +24,8 @@ __all__ = ["ROUTES"]
 
 
 async def query(call: Call) -> None:
-    await call.give(await call.service.query(call.room, await call.take(QueryRequest)))
+    request = await call.take(QueryRequest)
+    await call.give(await call.service.query(call.room, request), request)
 
 
 async def stream(call: Call) -> None:
@@ -41,7 +42,8 @@ async def explain(call: Call) -> None:
 
 
 async def members(call: Call) -> None:
-    await call.give(await call.room.members(await call.take(MembersRequest)))
+    request = await call.take(MembersRequest)
+    await call.give(await call.room.members(request), request)
 
 
 async def commit(call: Call) -> None:
@@ -50,7 +52,7 @@ async def commit(call: Call) -> None:
 
 async def history(call: Call) -> None:
     request = call.service.check_history(await call.take(HistoryRequest))
-    await call.give(await call.room.history(request))
+    await call.give(await call.room.history(request), request)
 
 
 async def search(call: Call) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 
 from ...errors import InvalidRequest
+from ...model import wire
 from ...model.ids import as_id
+from ...model.schema import Schema
 from ...query.request import DatabaseInfo, Header, JournalEntry, SchemaReply
 from ..call import STRUCTS, Call
 from ..route import Parameter, Route
+from ..values import entries_shown, schema_shown
 
 __all__ = ["ROUTES"]
 
@@ -19,13 +22,19 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 
 async def schema(call: Call) -> None:
     found = await call.room.schema(call.argument)
-    await call.give(SchemaReply(database=call.argument, revision=found.revision, types=list(found.values())))
+    reply = SchemaReply(database=call.argument, revision=found.revision, types=list(found.values()))
+    await call.give(reply if call.wants(*STRUCTS) == wire.MSGPACK else schema_shown(reply))
 
 
 async def journal(call: Call) -> None:
     given = call.parameters("after", "limit")
     limit = call.service.check_listed(_integer(given, "limit", _JOURNAL_LIMIT))
-    await call.give(await call.room.journal(_integer(given, "after", 0), limit))
+    entries = await call.room.journal(_integer(given, "after", 0), limit)
+    await call.give(entries if call.wants(*STRUCTS) == wire.MSGPACK else entries_shown(entries, await _schemas(call)))
+
+
+async def _schemas(call: Call) -> dict[str, Schema]:
+    return {each.key: await call.room.schema(each.key) for each in await call.room.databases()}
 
 
 async def header(call: Call) -> None:
