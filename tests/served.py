@@ -31,6 +31,7 @@ from recordroom.server.auth.accounts import Accounts
 from recordroom.server.auth.identity import Identity
 from recordroom.server.limits import Limits
 from recordroom.server.run import bound_socket, serve
+from recordroom.server.settings import ServerSettings
 
 __all__ = ["Served", "served"]
 
@@ -101,7 +102,7 @@ def _in_thread(where: str, port: int, limits: Limits) -> Iterator[Served]:
     def work() -> None:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(serve(where, listening, Owner, limits, note))
+                runner.run(serve(ServerSettings(room=where, limits=limits), listening, Owner, note))
         except BaseException as error:  # noqa: BLE001 - told to whoever waits
             running["error"] = error
         finally:
@@ -177,7 +178,8 @@ def _child(given: str) -> None:
         print(json.dumps({"port": listening.getsockname()[1], "api_key": KEY}), flush=True)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(told["where"], listening, Owner, msgspec.convert(told["limits"], Limits), say))
+        limits = msgspec.convert(told["limits"], Limits)
+        runner.run(serve(ServerSettings(room=told["where"], limits=limits), listening, Owner, say))
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ def make_app() -> App:
         (data, "history", records.history, "[ROOM] TYPE WHICH"),
         (data, "search", records.search, "[ROOM] TEXT"),
         (care, "serve", serve.serve, "[ROOM]"),
+        (care, "config", serve.config, "[ROOM]"),
         (care, "check", upkeep.check, "[ROOM]"),
         (care, "compact", upkeep.compact, "[ROOM]"),
         (care, "backup", copying.backup, "[ROOM] FOLDER"),

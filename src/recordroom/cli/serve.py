@@ -1,31 +1,143 @@
-"""recordroom serve: one room, over the network."""
+"""`recordroom serve` and `recordroom config`: one room for many people, over the network."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from ..errors import MissingExtra
-from .output import note
-from .rooms import Room, Words, placed
+from .output import note, print_json, print_table, say
+from .rooms import VARIABLE, Json, Room, UsageError, Words
 
-__all__ = ["serve"]
+if TYPE_CHECKING:
+    from ..server.process import Started
+    from ..server.settings import Loaded
+
+__all__ = ["config", "serve"]
+
+CONFIG_VARIABLE = "RECORDROOM_SERVER_CONFIG"
+
+Config = Annotated[str | None, Parameter(name="--config", help="A file of settings (TOML).")]
+Host = Annotated[str | None, Parameter(name="--host", help="The address to listen on (127.0.0.1).")]
+Port = Annotated[int | None, Parameter(name="--port", help="The port to listen on (8765); 0 is any that is free.")]
+Workers = Annotated[int | None, Parameter(name="--workers", help="Processes for a room on PostgreSQL; 0: one a core.")]
+Cert = Annotated[str | None, Parameter(name="--tls-cert", help="The certificate, a file (PEM).")]
+Key = Annotated[str | None, Parameter(name="--tls-key", help="Its key, a file (PEM).")]
+Proxy = Annotated[
+    bool | None,
+    Parameter(name="--behind-proxy", negative=(), help="A proxy in front does TLS and says who the client is."),
+]
+Url = Annotated[str | None, Parameter(name="--url", help="The address that clients use, where it is another.")]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"] | None, Parameter(name="--log-level", help="How much is logged.")
+]
+LogFormat = Annotated[
+    Literal["auto", "text", "json"] | None, Parameter(name="--log-format", help="How the log is written.")
+]
 
 
-def serve(
+def serve(  # noqa: PLR0913 - each is a setting
     *words: Words,
+    config: Config = None,
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    tls_cert: Cert = None,
+    tls_key: Key = None,
+    behind_proxy: Proxy = None,
+    url: Url = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
     room: Room = None,
-    host: Annotated[str, Parameter(name="--host", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, Parameter(name="--port", help="The port to listen on; 0 is any that is free.")] = 8000,
+    json: Json = False,
 ) -> None:
-    """Serve a room over HTTP until it is stopped by Ctrl-C or SIGTERM."""
-    where, _ = placed(words, room, ())
+    """Serve a room over HTTP until Ctrl-C or SIGTERM; SIGHUP reads the settings again.
+
+    The first start makes accounts and an administrator, and says how to log in once.
+
+    For example:
+
+        recordroom serve studio.room
+        recordroom serve 'postgresql://user@host/studio' --workers 4 --behind-proxy
+        recordroom serve --config /etc/recordroom/server.toml
+    """
+    flags = _flags(
+        words, room, host=host, port=port, workers=workers, tls_cert=tls_cert, tls_key=tls_key,
+        behind_proxy=behind_proxy, url=url, log_level=log_level, log_format=log_format,
+    )  # fmt: skip
+    _load(config, flags)  # what is wrong is said before anything starts
+    from ..server.process import main
+
+    main(lambda: _load(config, flags).settings, lambda started: _tell(started, as_json=json))
+
+
+def config(  # noqa: PLR0913 - each is a setting
+    *words: Words,
+    config: Config = None,
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    tls_cert: Cert = None,
+    tls_key: Key = None,
+    behind_proxy: Proxy = None,
+    url: Url = None,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
+    room: Room = None,
+    json: Json = False,
+) -> None:
+    """Show the settings that `recordroom serve` would have, and where each comes from.
+
+    A file (TOML) is beaten by the environment (RECORDROOM_SERVER_PORT, RECORDROOM_SERVER_LIMITS_BODY …), which is
+    beaten by flags. Secrets are masked.
+
+    For example:
+
+        recordroom config --config server.toml --port 9000
+    """
+    flags = _flags(
+        words, room, host=host, port=port, workers=workers, tls_cert=tls_cert, tls_key=tls_key,
+        behind_proxy=behind_proxy, url=url, log_level=log_level, log_format=log_format,
+    )  # fmt: skip
+    lines = list(_load(config, flags).lines())
+    if json:
+        print_json({name: {"value": value, "from": source} for name, value, source in lines})
+    else:
+        print_table(["setting", "value", "from"], [[name, _shown(value), source] for name, value, source in lines])
+
+
+def _flags(words: tuple[str, ...], room: str | None, **flags: Any) -> dict[str, Any]:
+    if len(words) > 1 or (words and room is not None):
+        raise UsageError(f"expected the arguments [ROOM]; got {' '.join(map(repr, words))}")
+    return {"room": words[0] if words else room, **flags}
+
+
+def _load(config: str | None, flags: dict[str, Any]) -> Loaded:
     try:
-        from ..server import run
-        from ..server.auth.accounts import Accounts
+        from ..server.settings import load
     except ImportError as error:
         raise MissingExtra(package=str(error.name), extra="server") from error
-    listening = run.bound_socket(host, port)
-    told = f"Serving {where} at http://{host}:{listening.getsockname()[1]} (stop with Ctrl-C)"
-    run.run(run.serve(where, listening, Accounts, started=lambda *_: note(told)))
+    loaded = load(config or os.environ.get(CONFIG_VARIABLE) or None, os.environ, flags)
+    if not loaded.settings.room and os.environ.get(VARIABLE):
+        return load(config, os.environ, {**flags, "room": os.environ[VARIABLE]})
+    return loaded
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _tell(started: Started, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"url": started.url, "code": started.code, "process": os.getpid()})
+        return
+    say(f"Serving at {started.url} (stop with Ctrl-C)")
+    if started.code is not None:
+        note("The room has accounts now. Log in once, as administrator, with")
+        note(f"  recordroom login {started.url} --code {started.code}")

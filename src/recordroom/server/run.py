@@ -17,9 +17,10 @@ import uvloop
 from ..store.async_room import AsyncRoom
 from .app import App
 from .auth.accounts import Accounts
-from .limits import Limits
+from .logs import RequestLog
 from .protocol import protocol_of
 from .service import Service
+from .settings import ServerSettings
 
 __all__ = ["Server", "bound_socket", "run", "serve"]
 
@@ -96,18 +97,15 @@ def server_of(app: App, settings: ServerSettings) -> Server:
 
 
 async def serve(
-    where: str,
+    settings: ServerSettings,
     listening: socket.socket,
     accounts: Callable[[AsyncRoom], Accounts],
-    limits: Limits | None = None,
     started: Callable[[Server, Service], None] | None = None,
-    settings: ServerSettings | None = None,
 ) -> None:
-    """Serve the room at `where` until the process is told to stop, or until `should_exit` of the server is set."""
-    settings = settings or ServerSettings()
-    room = await AsyncRoom.open(where)
+    """Serve a room until the process is told to stop, or until `should_exit` of the server is set."""
+    room = await AsyncRoom.open(settings.room)
     try:
-        service = Service(room, accounts(room), limits or settings.limits)
+        service = Service(room, accounts(room), settings.limits)
         log = RequestLog(every=settings.log_requests == "all", slow=settings.slow_seconds)
         server = server_of(App(service, log=log), settings)
         if started is not None:

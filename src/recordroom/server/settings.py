@@ -18,7 +18,7 @@ from ..model.schema import close_names
 from .auth.settings import AuthSettings
 from .limits import Limits
 
-__all__ = ["PREFIX", "Loaded", "ServerSettings", "WebhookSettings", "load"]
+__all__ = ["PREFIX", "Loaded", "ServerSettings", "WebhookSettings", "load", "without_password"]
 
 PREFIX = "RECORDROOM_SERVER_"
 _SECRET = ("client_secret", "password")
@@ -37,6 +37,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     Beyond loopback a server listens only with `tls_cert` and `tls_key` (files), or with `behind_proxy`: a proxy on
     one of the addresses `proxies` then does TLS, and is believed who the client is. `url` is the address that clients
     use, where it is another. `workers` is how many processes serve a room on PostgreSQL; 0 is one for each core.
+    `log_requests` "problems" logs requests that failed in the server, or took longer than `slow_seconds`.
     """
 
     room: str = ""
@@ -51,7 +52,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     graceful_seconds: float = 30.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "text", "json"] = "auto"
-    metrics: bool = True
+    log_requests: Literal["all", "problems"] = "problems"
+    slow_seconds: float = 1.0
     limits: Limits = Limits()
     auth: AuthSettings = AuthSettings()
     webhooks: WebhookSettings = WebhookSettings()
