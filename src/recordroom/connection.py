@@ -28,6 +28,7 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
     where: str | Path | None = None,
     *,
     database: str | None = None,
+    project: str | None = None,
     profile: str | None = None,
     page_size: int = 1000,
     actor: str | None = None,
@@ -48,7 +49,7 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
     """A session with a room: a folder such as `studio.room`, `postgresql://…`, or a server, `https://…`.
 
     Without `where`, the environment variable RECORDROOM_URL says it, or a profile. `database` is "main" where neither it nor
-    they say another.
+    they say another; `project` is for scripts to read from the session.
 
     A folder is made if there is none; `create=False` raises RoomNotFound instead. One process at a time may have an
     embedded room open for writing: another gets RoomLocked after `wait` seconds, or opens it with mode="read". Sessions of
@@ -61,7 +62,7 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
     """
     from .client.target import target_of
 
-    named = {"url": where, "database": database, "profile": profile, "api_key": api_key}
+    named = {"url": where, "database": database, "project": project, "profile": profile, "api_key": api_key}
     target = target_of({**named, "url": None if where is None else str(where)}, os.environ)
     if not target.url:
         raise RoomNotFound(
@@ -83,6 +84,7 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
     transport = _remote(target, embedded, served) if is_server(target.url) else _room(target.url, embedded, served)
     try:
         session = Session(transport, database=target.database or "main", page_size=page_size)
+        session.project = target.project
         session.schema  # noqa: B018 - a database that there is not is an error now, not later
     except BaseException:
         transport.close()
@@ -117,13 +119,16 @@ def _remote(target: Target, others: Mapping[str, Any], given: Mapping[str, Any])
 
 
 def _credentials(target: Target, given: Mapping[str, Any]) -> Credentials:
+    from .client.asking import Trust
     from .client.credentials import credentials_of
     from .client.login import credentials_for
 
+    ca_certs = given["ca_certs"]
+    trust = Trust(ca_certs=None if ca_certs is None else str(ca_certs), insecure=bool(given["insecure"]))
     found: Credentials | None = given["credentials"]
     if found is None:
         found = credentials_of(str(target.url), access_token=given["access_token"])
-    return credentials_for(target) if found is None else found
+    return credentials_for(target, trust) if found is None else found
 
 
 def _refuse(others: Mapping[str, Any], what: str, where: str) -> None:

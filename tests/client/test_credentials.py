@@ -20,6 +20,7 @@ from keyring.backends.fail import Keyring as NoKeyring
 from keyring.backends.null import Keyring as NullKeyring
 from keyring.errors import PasswordDeleteError
 
+import recordroom as rr
 from recordroom.client.asking import ask, private
 from recordroom.client.credentials import AccessToken, ApiKey, Granted, SessionTokens, credentials_of
 from recordroom.client.keeping import Kept, KeyringEntry, forget, keep, kept, keyring_works
@@ -568,3 +569,44 @@ def test_an_embedded_room_needs_no_log_in() -> None:
     nobody = Person(ask=str, ask_secret=str, tell=print, open_browser=print)
     with pytest.raises(InvalidValue, match="needs no log-in"):
         log_in(Wish(url="my.room"), nobody)
+
+
+# --- sessions as text ---------------------------------------------------------------------------------
+
+
+def test_a_session_of_an_embedded_room_goes_on_elsewhere(tmp_path: Path) -> None:
+    with rr.connect(tmp_path / "a.room", project="bunny", page_size=7) as session:
+        text = session.serialize()
+    with rr.Session.deserialize(text, mode="read") as other:
+        assert (other.transport.where, other.project, other.page_size) == (session.transport.where, "bunny", 7)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"recordroom_session": 2}', f'{{"access_token": "{HIDDEN}"}}', "\ud800"]
+)
+def test_a_text_that_is_none_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(InvalidValue, match=r"session\.serialize") as caught:
+        rr.Session.deserialize(text)
+    assert HIDDEN not in f"{caught.value} {caught.value.facts}"
+
+
+def test_a_session_is_not_pickled_and_says_what_to_do(tmp_path: Path) -> None:
+    with rr.connect(tmp_path / "a.room") as session, pytest.raises(TypeError, match=r"session\.serialize"):
+        pickle.dumps(session)
+
+
+def test_a_session_of_the_past_says_what_to_serialize(tmp_path: Path) -> None:
+    with rr.connect(tmp_path / "a.room") as session, pytest.raises(InvalidValue, match=r"\.at\(0\)"):
+        session.at(0).serialize()
+
+
+def test_a_session_without_a_key_gives_none(tmp_path: Path) -> None:
+    with rr.connect(tmp_path / "a.room") as session, pytest.raises(InvalidValue, match="no API key"):
+        session.serialize(api_key=True)
+
+
+def test_a_closed_session_is_not_serialized(tmp_path: Path) -> None:
+    session = rr.connect(tmp_path / "a.room")
+    session.close()
+    with pytest.raises(rr.SessionClosed):
+        session.serialize()

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path as FilePath
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, cast, overload
 
 from ..errors import InvalidQuery, InvalidValue, SessionClosed, UnknownAttribute, UnknownType
 from ..model.ids import show_id
@@ -60,7 +60,8 @@ class Session:
     """A conversation with one database of a room. `recordroom.connect` makes one.
 
     Used with `with`, it is closed at the end of the block; what was not committed is discarded then, as by `rollback`.
-    `auto_populate` says whether touching what is not loaded loads it, here and in every thread.
+    `auto_populate` says whether touching what is not loaded loads it, here and in every thread. `project` is the one that
+    `connect`, RECORDROOM_PROJECT or a profile names, for scripts to use.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Session:
         self.transport = cast(Transport, self._meter)
         self.database = database
         self.page_size = page_size
+        self.project: str | None = None
         self.auto_populate = True
         self._at = at
         self._is_closed = False
@@ -407,6 +409,35 @@ class Session:
         """What `encode` made, with entities of this session."""
         self._check_open()
         return encoding.decode(self, text)
+
+    # --- other processes -------------------------------------------------------------------------
+
+    def serialize(self, *, api_key: bool = False) -> str:
+        """A text from which `Session.deserialize` makes another session, in another process too.
+
+        It holds the access token of who logged in, which lasts for minutes, and never their refresh token. An API key goes
+        with it only with `api_key=True`; else the other process finds it in its environment or a profile. What is not
+        committed stays here.
+        """
+        from .serializing import serialize
+
+        self._check_open()
+        if self._at is not None:
+            expected = f"the session that this one was made of, and .at({self._at}) there"
+            raise InvalidValue(type="Session", attribute="serialize", value=self._at, expected=expected)
+        return serialize(self, api_key=api_key)
+
+    @staticmethod
+    def deserialize(text: str, **settings: Any) -> Session:
+        """A session from the text of `serialize`. `settings` are those of `connect`: api_key, mode, ca_certs …"""
+        from .serializing import deserialize
+
+        return deserialize(text, settings)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(
+            "a session cannot be pickled: give the other process session.serialize(), and call Session.deserialize(text) there"
+        )
 
     # --- end -------------------------------------------------------------------------------------
 
