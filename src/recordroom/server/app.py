@@ -20,6 +20,7 @@ from .call import Call, ClientGone, Receive, Send
 from .errors import RequestTimeout
 from .logs import RequestLog
 from .metrics import Metrics
+from .openapi import document
 from .route import Route, Routes
 from .routes import ROUTES
 from .service import Service
@@ -39,6 +40,7 @@ class App:
         self.log = log
         self.routes = Routes(routes)
         self.metrics = Metrics(service)
+        self._document = b""
         self._prefix = secrets.token_hex(4).encode()
         self._numbers = itertools.count(1)
 
@@ -52,6 +54,12 @@ class App:
         call.request_id = self._request_id(call)
         await self._answer(call)
         self._done(call, time.perf_counter() - began)
+
+    def document(self) -> bytes:
+        """What OpenAPI says of the routes."""
+        if not self._document:
+            self._document = document(self.routes.all)
+        return self._document
 
     def _done(self, call: Call, seconds: float) -> None:
         self.metrics.observe(call.method, call.route, call.status, seconds)
@@ -84,6 +92,7 @@ class App:
             await call.answer(b"", "", 204, (b"allow", allowed))
             return
         route, call.argument = self.routes.find(call.method, path)
+        call.document = self.document
         call.route = route.path
         if not route.open:
             await call.identify()

@@ -48,6 +48,8 @@ class Call:
     room: AsyncRoom
     identity: Identity
 
+    document: Callable[[], bytes]  # what OpenAPI says of all routes
+
     def __init__(
         self, service: Service, metrics: Metrics, scope: Mapping[str, Any], receive: Receive, send: Send
     ) -> None:

@@ -1,7 +1,7 @@
 """Every route, in the order of the documentation."""
 
-from . import accounts, data, events, health, rooms
+from . import accounts, data, documents, events, health, rooms
 
 __all__ = ["ROUTES"]
 
-ROUTES = (*data.ROUTES, *rooms.ROUTES, *events.ROUTES, *accounts.ROUTES, *health.ROUTES)
+ROUTES = (*data.ROUTES, *rooms.ROUTES, *events.ROUTES, *accounts.ROUTES, *health.ROUTES, *documents.ROUTES)
