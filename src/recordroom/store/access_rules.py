@@ -90,6 +90,7 @@ class Rules:
         self.statements: dict[Hashable, Any] = {}
         self._terms: dict[tuple[str, str], tuple[Term, ...]] = {}
         self._open: dict[str, bool] = {}
+        self._hiding: dict[str, tuple[str, ...]] = {}
         found: dict[tuple[str, str], list[Term]] = {}
         for grant in grants:
             if grant.verb in VERBS and grant.database in ("", database):
@@ -160,9 +161,19 @@ class Rules:
             )
         return known
 
-    def sees_any(self, type_name: str) -> bool:
-        """Whether there is any rule by which an entity of a type might be read."""
-        return bool(self.covering("read", type_name))
+    def hiding(self, type_name: str) -> tuple[str, ...]:
+        """The attributes of a hierarchy that may be hidden where the entity is not."""
+        root = self._schema.root(type_name)
+        known = self._hiding.get(root)
+        if known is None:
+            names = {
+                each.name
+                for name in self._schema.subtypes(root)
+                for each in self._schema.attributes(name).values()
+                if self.hides(name, each)
+            }
+            known = self._hiding[root] = tuple(sorted(names))
+        return known
 
     # --- from grants to terms ---
 
@@ -187,8 +198,8 @@ class Rules:
 
     def _term(self, grant: Grant, name: str, facts: Mapping[str, Any]) -> Iterator[tuple[str, Term]]:
         types = frozenset(each for each in self._schema.subtypes(name) if self._concerns(grant, each))
-        condition = types and read_condition(self._schema, name, grant.condition, facts)
-        if types and condition is not None and condition != Constant(False):
+        condition = read_condition(self._schema, name, grant.condition, facts) if types else None
+        if condition is not None and condition != Constant(False):
             attributes = frozenset(grant.attributes) if grant.attributes else None
             kept = None if condition == Constant(True) else condition
             yield self._schema.root(name), Term(types, Root(0, name), kept, attributes, grant)

@@ -6,12 +6,14 @@ its rows each part of a page lies. Statements are kept with the catalog, so a sc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import json
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from ..errors import InvalidQuery
 from ..model.kinds import RAW, Storage, WrongValue
@@ -41,7 +43,7 @@ from .catalog import Catalog
 from .compile_access import AccessBuilder
 from .compile_rows import Inputs, Level, Source
 from .compile_text import finished
-from .compile_values import Element, cast_type
+from .compile_values import Element, cast_type, literal_text
 from .decimals import encode
 from .lists import list_parameter
 
@@ -55,6 +57,7 @@ __all__ = [
     "count_statement",
     "members_statement",
     "page_statement",
+    "seen_statement",
     "shown_key",
 ]
 
@@ -167,6 +170,19 @@ def allowed_statement(  # noqa: PLR0913 - as `access.allowed`
         select = builder.allowed(verb, type_name, attributes)
         statement = _keep(known, key, _compiled(builder, select, Layout(type_name, 0, None, (), (Storage.BYTES,))))
     inputs = Inputs((), at, owners=ids, facts=catalog.facts)
+    return Ready(statement.sql, [binder(inputs) for binder in statement.binders], statement.layout)
+
+
+def seen_statement(catalog: Catalog, root: str, names: Sequence[str], moments: Sequence[tuple[bytes, int]]) -> Ready:
+    """The statement for those of (id, revision) whose entities could be seen then, with 1 for each attribute that could."""
+    known = _known(catalog)
+    key = ("seen", root, tuple(names))
+    statement = known.get(key)
+    if statement is None:
+        builder = StatementBuilder(catalog, (), of_past=True)
+        storage = (Storage.BYTES, *[Storage.INTEGER] * (1 + len(names)))
+        statement = _keep(known, key, _compiled(builder, builder.seen(root, names), Layout(root, 0, 1, (), storage)))
+    inputs = Inputs(moments, facts=catalog.facts)
     return Ready(statement.sql, [binder(inputs) for binder in statement.binders], statement.layout)
 
 
@@ -460,10 +476,57 @@ class StatementBuilder(AccessBuilder):
             level.conditions += self.today(table, type_name)
         return level.select(table["id"])
 
+    def seen(self, root: str, names: Sequence[str]) -> sa.Select[Any]:
+        """Those of the moments given that can be seen, with a flag for each attribute."""
+        moments = self.moments()
+        self._past = moments["revision"]
+        level = Level(moments)
+        level.conditions += self.sees(moments["id"], root)
+        flags = [sa.and_(sa.true(), *self.sees(moments["id"], root, name)) for name in names]
+        one: Element = sa.literal_column("1")
+        none: Element = sa.literal_column("0")
+        columns = (moments["id"], moments["revision"], *(sa.case((flag, one), else_=none) for flag in flags))
+        return level.select(*columns)
+
+    def text_seen(self, root: str, columns: Iterable[str]) -> str:
+        """That a row `s` of the search index, of a hierarchy that is not open, is a text which can be seen."""
+        table = self.entities(root)
+        attribute: Element = sa.literal_column("s.attribute")
+        shown = [sa.and_(attribute == literal_text(column), table[column].is_not(None)) for column in columns]
+        level = Level(table)
+        level.conditions += [table["id"] == sa.literal_column("s.id"), sa.or_(sa.false(), *shown)]
+        return self.written(sa.exists(level.select(sa.literal_column("1"))))
+
+    def moments(self) -> Source:
+        """The moments given: `id` and `revision`."""
+        name = self.name("v")
+        moments: Element
+        if not self.sqlite:
+            ids, revisions = (
+                sa.cast(self.parameter(binder, storage), ARRAY(cast_type(storage)))
+                for binder, storage in (
+                    (lambda inputs: [each[0] for each in inputs.given], Storage.BYTES),
+                    (lambda inputs: [each[1] for each in inputs.given], Storage.INTEGER),
+                )
+            )
+            clause = sa.func.unnest(ids, revisions).table_valued("id", "revision").render_derived(name=name)
+            return Source(clause, name)
+        moments = self.parameter(_moments_json, Storage.TEXT)
+        inner = self.name("v")
+        items = Source(sa.func.json_each(moments).table_valued("value", name=inner), inner)
+        entity: Element = sa.func.unhex(sa.func.json_extract(items["value"], literal_text("$[0]")))
+        revision: Element = sa.func.json_extract(items["value"], literal_text("$[1]"))
+        select = sa.select(entity.label("id"), revision.label("revision")).select_from(items.clause)
+        return Source(select.subquery(name), name)
+
     def _of_owners(self, near: Element) -> sa.ColumnElement[bool]:
         sqlite = self.sqlite
         owners = self.parameter(lambda inputs: list_parameter(inputs.owners, Storage.BYTES, sqlite), Storage.BYTES)
         return self.in_list(near, owners, Storage.BYTES)
+
+
+def _moments_json(inputs: Inputs) -> str:
+    return json.dumps([(entity.hex(), revision) for entity, revision in inputs.given])
 
 
 _STRANGE_PLACE = "the place to go on from is not one that a page of this query gave"

@@ -28,7 +28,7 @@ from .tables import LINK_COLUMNS, MAPPING_COLUMNS
 
 __all__ = ["AccessBuilder"]
 
-_ONE = sa.literal_column("1")
+_ONE: Element = sa.literal_column("1")
 _KEPT = "~"  # before the name of a column: the same as it is in the table, for indexes to be found by
 
 

@@ -96,7 +96,7 @@ class RowBuilder:
         self._found: dict[Row, tuple[Source, Level]] = {}
         self._links: dict[int, tuple[Source, str]] = {}
         self._names = 0
-        self._past = sa.bindparam("at", type_=column_type(Storage.INTEGER))
+        self._past: sa.ColumnElement[Any] = sa.bindparam("at", type_=column_type(Storage.INTEGER))
         if of_past:
             self.binders["at"] = lambda inputs: inputs.at
 

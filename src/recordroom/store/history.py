@@ -6,13 +6,17 @@ of its links and mappings, and the headers of the commits. A page of changes end
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
+
+import msgspec
 
 from ..errors import NotFound
 from ..model.ids import show_id
 from ..model.kinds import Storage
 from ..query.request import Change, Header, HistoryRequest
+from .access import visible
+from .access_past import Moment, Sight
 from .catalog import Catalog
 from .journal import headers
 from .layout import Layout, layout_of
@@ -41,11 +45,20 @@ class _Event(NamedTuple):
 
 def history_plan(catalog: Catalog, request: HistoryRequest) -> Plan[list[Change]]:
     """The changes of one entity; NotFound where there never was one of that type and id (or all of it was pruned)."""
-    schema = catalog.schema
     if request.attribute is not None:
-        schema.attribute(request.type, request.attribute)
-    upto = _ALWAYS if request.before is None else request.before
+        catalog.schema.attribute(request.type, request.attribute)
     exact = yield from _type_of(catalog, request)
+    if catalog.access is None:
+        events, _ = yield from _events(catalog, exact, request)
+    else:
+        events = yield from _events_seen(catalog, exact, request)
+    by_revision = yield from headers(sorted({event.revision for event in events}))
+    return [_change(event, by_revision.get(event.revision)) for event in events]
+
+
+def _events(catalog: Catalog, exact: str, request: HistoryRequest) -> Plan[tuple[list[_Event], bool]]:
+    """A page of changes, and whether there are more behind it."""
+    upto = _ALWAYS if request.before is None else request.before
     layout = layout_of(catalog, exact)
     names = [name for name in layout.own if request.attribute in (None, name)]
     events: list[_Event] = []
@@ -56,9 +69,8 @@ def history_plan(catalog: Catalog, request: HistoryRequest) -> Plan[list[Change]
             events += yield from _entry_events(catalog, (relation, end, name), request)
     events = [event for event in events if event.revision < upto]
     events.sort(key=lambda event: -event.revision)
-    events = _page(events, request.limit)
-    by_revision = yield from headers(sorted({event.revision for event in events}))
-    return [_change(event, by_revision.get(event.revision)) for event in events]
+    page = _page(events, request.limit)
+    return page, len(page) < len(events)
 
 
 def _page(events: list[_Event], limit: int) -> list[_Event]:
@@ -84,6 +96,106 @@ def _change(event: _Event, header: Header | None) -> Change:
         key=event.key,
         partial=event.partial,
     )
+
+
+# --- what an actor sees ---------------------------------------------------------------------------
+
+
+def _events_seen(catalog: Catalog, exact: str, request: HistoryRequest) -> Plan[list[_Event]]:
+    """As `_events`, of the changes that the actor of the catalog sees; NotFound where the entity cannot be seen."""
+    yield from _check_seen(catalog, exact, request)
+    found: list[_Event] = []
+    while True:
+        events, more = yield from _events(catalog, exact, request)
+        eyes = _Eyes(catalog, exact, request.id)
+        for event in events:
+            eyes.seen(event)
+        yield from eyes.sight.look()
+        found += _shown(event for each in events for event in eyes.seen(each))
+        if not more or len(found) >= request.limit:
+            return _page(found, request.limit)
+        request = msgspec.structs.replace(request, before=events[-1].revision)
+
+
+def _check_seen(catalog: Catalog, exact: str, request: HistoryRequest) -> Plan[None]:
+    """NotFound where the entity cannot be seen now, or could not be when it was deleted."""
+    layout, at = layout_of(catalog, exact), None
+    rows = yield FetchKeys(layout.table, "id", [request.id], ("id",), (Storage.BYTES, Storage.BYTES))
+    if not rows:
+        gone = f"SELECT max(until) - 1 FROM {quoted(layout.past)} WHERE id = ?"
+        [(at,)] = yield Fetch(marked(catalog.dialect, gone), (request.id,))
+    if not (yield from visible(catalog, catalog.access, exact, [request.id], at=at)):
+        raise NotFound(type=request.type, entity=show_id(request.id))
+
+
+def _shown(events: Iterable[_Event]) -> list[_Event]:
+    """One event without an attribute stands for a revision only where no other does."""
+    found = list(events)
+    told = {(event.revision, event.verb) for event in found if event.attribute}
+    shown = [event for event in found if event.attribute or (event.revision, event.verb) not in told]
+    return list(dict.fromkeys(shown))
+
+
+class _Eyes:
+    """What of the changes of one entity an actor sees. Asked twice, with a look between, the answer is right."""
+
+    def __init__(self, catalog: Catalog, exact: str, entity: bytes) -> None:
+        self.sight = Sight(catalog)
+        self._type = exact
+        self._entity = entity
+        self._attributes = catalog.schema.attributes(exact)
+
+    def _sees(self, revision: int, attribute: str = "", *, entity: bytes | None = None, type_name: str = "") -> bool:
+        moment = Moment(entity or self._entity, revision)
+        self.sight.want(type_name or self._type, (moment,))
+        return self.sight.sees(type_name or self._type, moment, attribute)
+
+    def _value(self, name: str, raw: Any, revision: int) -> Any:
+        attribute = self._attributes[name]
+        seen = self._sees(revision, name)
+        if raw is not None and attribute.kind == "reference":
+            seen = self._sees(revision, entity=raw, type_name=attribute.target) and seen
+        return raw if seen else None
+
+    def seen(self, event: _Event) -> list[_Event]:
+        """The event as it is seen: one, or none."""
+        if event.member is not None:
+            return self._link(event)
+        if event.key is not None:
+            return self._entry(event)
+        return self._change(event)
+
+    def _change(self, event: _Event) -> list[_Event]:
+        after, name = event.revision, event.attribute
+        there = self._sees(after - 1 if event.verb == "delete" else after)
+        if not name:
+            return [event] if there else []
+        old, new = self._value(name, event.before, after - 1), self._value(name, event.after, after)
+        if not there:
+            return []
+        if old == new:
+            return [] if event.verb == "update" else [event._replace(attribute="", before=None, after=None)]
+        return [event._replace(before=old, after=new)]
+
+    def _link(self, event: _Event) -> list[_Event]:
+        attribute, member = self._attributes[event.attribute], event.member
+
+        def pair(revision: int) -> bool:
+            own = self._sees(revision, event.attribute)
+            inverse = attribute.inverse if attribute.derived else ""
+            return self._sees(revision, inverse, entity=member, type_name=attribute.target) and own
+
+        before, after = pair(event.revision - 1), pair(event.revision)
+        if not (before if event.verb == "unlink" else after):
+            return []
+        return [event if before else event._replace(before=None)]
+
+    def _entry(self, event: _Event) -> list[_Event]:
+        before = self._sees(event.revision - 1, event.attribute)
+        after = self._sees(event.revision, event.attribute)
+        if not (before if event.verb == "drop_key" else after):
+            return []
+        return [event if before else event._replace(before=None)]
 
 
 # --- the entity's own attributes ------------------------------------------------------------------

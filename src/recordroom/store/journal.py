@@ -32,6 +32,7 @@ __all__ = [
     "journal_plan",
     "load_operations",
     "move_position",
+    "no_commit",
     "position",
     "revision_at_plan",
     "revision_plan",
@@ -112,13 +113,16 @@ def header_plan(revision_or_id: int | bytes) -> Plan[Header]:
     storage = Storage.BYTES if key == "id" else Storage.INTEGER
     rows = yield FetchKeys("rr_commit", key, [revision_or_id], _HEADER, (storage, *_HEADER_STORAGE))
     if not rows:
-        shown = _shown(revision_or_id) if isinstance(revision_or_id, bytes) else revision_or_id
-        raise NotFound(f"There is no commit {shown}.", type="commit", entity=shown)
+        raise no_commit(revision_or_id)
     return _header(max(rows))
 
 
-def _shown(commit_id: bytes) -> str:
-    return show_id(commit_id) if len(commit_id) == 16 else commit_id.hex()
+def no_commit(revision_or_id: int | bytes) -> NotFound:
+    """The error of a commit that is not there."""
+    shown: int | str | bytes = revision_or_id
+    if isinstance(shown, bytes):
+        shown = show_id(shown) if len(shown) == 16 else shown.hex()
+    return NotFound(f"There is no commit {shown}.", type="commit", entity=shown)
 
 
 def headers(revisions: Sequence[int]) -> Plan[dict[int, Header]]:

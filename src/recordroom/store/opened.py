@@ -50,12 +50,13 @@ class Opened:
             self.catalogs = found
         return found
 
-    def following(self, lag: FollowersBehind, at: int | None = None) -> Plan[Catalog]:
+    def following(self, lag: FollowersBehind, at: int | None = None, catalogs: Catalogs | None = None) -> Plan[Catalog]:
         """The catalog of a database; raises `lag` where the followers it names have something to read.
 
         PastPruned where the state `at` a revision cannot be read any more, NotFound where it is still to come.
+        `catalogs` are those of the snapshot, where they are known already.
         """
-        catalog = catalog_of((yield from self.current()), lag.database)
+        catalog = catalog_of((yield from self.current()) if catalogs is None else catalogs, lag.database)
         if lag.names and (yield from behind({lag.database: catalog}, lag.names)):
             raise lag
         if at is not None:

@@ -31,7 +31,9 @@ from ..query.request import (
 )
 from ..query.subscriptions import Followed, FollowRequest
 from .access import access_of
+from .access_journal import entries_seen, header_seen
 from .access_schema import check_drop
+from .access_search import search_seen
 from .access_writes import Writer
 from .account_changes import raise_access
 from .catalog import Catalog, Catalogs, catalog_of
@@ -45,7 +47,6 @@ from .plans import ALONE, Fetch, Plan, Row, Writing
 from .reading import count_rows, explain, members, needs_search, query_page, stream_fetch
 from .revert import revert_plan
 from .schema_preview import preview
-from .search import search_plan
 from .writings import REVERTING, writing_of
 
 __all__ = ["Read", "Requests", "Stream", "Write", "check_actor", "now"]
@@ -88,13 +89,19 @@ class Requests:
 
         def plan() -> Plan[T]:
             catalogs = yield from self._opened.current()
+            yield from access_of(self._opened, self.actor, catalogs)
             return (yield from make(catalogs))
 
         return Read(plan)
 
-    def write(
-        self, make: Callable[[Catalogs], Plan[T]], tidy: int | None = None, writing: Writing = ALONE
-    ) -> Write[T]:
+    def _catalog(self, lag: FollowersBehind, at: int | None = None) -> Plan[Catalog]:
+        """The catalog of a database as the actor sees it, once followers have read everything there is."""
+        catalogs = yield from self._opened.current()
+        access = yield from access_of(self._opened, self.actor, catalogs)
+        catalog = yield from self._opened.following(lag, at, catalogs)
+        return catalog.seen_by(access)
+
+    def write(self, make: Callable[[Catalogs], Plan[T]], tidy: int | None = None, writing: Writing = ALONE) -> Write[T]:
         """What `make` plans with the catalogs of the transaction."""
         return Write(self.read(make).plan, tidy, writing)
 
@@ -102,7 +109,7 @@ class Requests:
         """Read from a database once followers have read everything there is."""
 
         def plan() -> Plan[T]:
-            catalog = yield from self._opened.following(lag, at)
+            catalog = yield from self._catalog(lag, at)
             return (yield from make(catalog))
 
         return Read(plan)
@@ -131,7 +138,7 @@ class Requests:
         lag = _needs(request)
 
         def plan() -> Plan[tuple[Fetch, Callable[[list[Row]], Page]]]:
-            catalog = yield from self._opened.following(lag, request.at)
+            catalog = yield from self._catalog(lag, request.at)
             return stream_fetch(catalog, request)
 
         return Stream(plan, request.size)
@@ -141,8 +148,17 @@ class Requests:
         return self._followed(_needs(request), lambda catalog: count_rows(catalog, request), request.at)
 
     def explain(self, request: QueryRequest) -> Read[str]:
-        """The statement that would run, its parameters and the database's plan, for a person."""
-        return self.read(lambda catalogs: explain(catalog_of(catalogs, request.database), request))
+        """The statement that would run, its parameters and the database's plan, for a person who may change the schema.
+
+        It tells of conditions and of values in rules.
+        """
+
+        def make(catalog: Catalog) -> Plan[str]:
+            if catalog.access is not None:
+                catalog.access.check_define("explaining queries", request.database)
+            return (yield from explain(catalog, request))
+
+        return self._followed(FollowersBehind(request.database, ()), make)
 
     def members(self, request: MembersRequest) -> Read[Members]:
         """The members of one collection, links or mapping attribute of many owners."""
@@ -174,7 +190,7 @@ class Requests:
     def search(self, request: SearchRequest) -> Read[list[Hit]]:
         """Entities whose texts hold every word, best first."""
         lag = FollowersBehind(request.database, ("search",))
-        return self._followed(lag, lambda catalog: search_plan(catalog, request))
+        return self._followed(lag, lambda catalog: search_seen(catalog, request))
 
     def revision_at(self, moment: int) -> Read[int]:
         """The revision that was the latest at `moment` (microseconds since 1970, UTC); 0 before the first."""
@@ -186,7 +202,13 @@ class Requests:
 
     def journal(self, after: int = 0, limit: int = 100) -> Read[list[JournalEntry]]:
         """Commits with a revision above `after`, oldest first."""
-        return self.read(lambda catalogs: journal_plan(after, limit))
+
+        def plan(catalogs: Catalogs) -> Plan[list[JournalEntry]]:
+            access = yield from access_of(self._opened, self.actor, catalogs)
+            entries = yield from journal_plan(after, limit)
+            return entries if access is None else (yield from entries_seen(access, catalogs, entries))
+
+        return self.read(plan)
 
     def follow(self, request: FollowRequest) -> Read[Followed]:
         """The events after a revision that fit subscriptions, without waiting for any."""
@@ -194,7 +216,14 @@ class Requests:
 
     def header(self, revision_or_id: int | bytes) -> Read[Header]:
         """One commit without its operations."""
-        return self.read(lambda catalogs: header_plan(revision_or_id))
+
+        def plan(catalogs: Catalogs) -> Plan[Header]:
+            access = yield from access_of(self._opened, self.actor, catalogs)
+            if access is not None:
+                return (yield from header_seen(access, catalogs, revision_or_id))
+            return (yield from header_plan(revision_or_id))
+
+        return self.read(plan)
 
     def revert(self, revision: int, commit: Commit) -> Write[CommitResult]:
         """Apply the inverse of the commit with `revision` under the id and notes of `commit`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -30,16 +30,23 @@ from .snippets import snippet
 from .sqltext import id_list, marked, quoted
 
 __all__ = [
+    "HIT_STORAGE",
     "follow_search",
     "forget",
     "index_entities",
     "joined_text",
     "match_expression",
     "matches_subquery",
+    "one_term",
     "search_plan",
+    "search_sql",
     "search_tables_ddl",
     "searchable",
     "searchable_columns",
+    "snippets_of",
+    "term_text",
+    "types_of",
+    "wanted_terms",
     "weight_of",
 ]
 
@@ -270,7 +277,7 @@ def match_expression(dialect: str, text: str) -> str:
     InvalidQuery where the text has no word in it.
     """
     between = " & " if dialect == "postgresql" else " AND "
-    return between.join(_term(dialect, term) for term in _wanted(text))
+    return between.join(term_text(dialect, term) for term in _wanted(text))
 
 
 def _wanted(text: str) -> list[Term]:
@@ -284,7 +291,8 @@ def _wanted(text: str) -> list[Term]:
     return found
 
 
-def _term(dialect: str, term: Term) -> str:
+def term_text(dialect: str, term: Term) -> str:
+    """What the index is asked for one term."""
     # Words are letters, digits and marks only: nothing in them needs escaping.
     if dialect == "postgresql":
         return f"'{term.word}':*" if term.prefix else f"'{term.word}'"
@@ -313,25 +321,41 @@ def search_plan(catalog: Catalog, request: SearchRequest) -> Plan[list[Hit]]:
 
     The fewer other words a text has, the higher it ranks.
     """
-    for count in (request.limit, request.offset):
-        if not 0 <= count <= MAX_INTEGER:
-            raise InvalidQuery(reason=f"expected a limit and an offset from 0 and below 2**63, got {count}")
-    wanted = _wanted(request.text)
-    names = _types_of(catalog, request.types)
+    wanted = wanted_terms(request)
+    names = types_of(catalog, request.types)
     tables = sorted({catalog.tables.entity_name(name) for name in names})
     if not tables:
         return []
-    sqlite = catalog.dialect == "sqlite"
-    one = _ONE_TERM_SQLITE if sqlite else _ONE_TERM_POSTGRES
-    sql = (
-        f"SELECT type, id, sum(weight) AS rank FROM ({' UNION ALL '.join([one] * len(wanted))}) AS found"
-        f" GROUP BY type, id HAVING count(*) = {len(wanted)}"
-        f" ORDER BY rank DESC, id LIMIT {int(request.limit)} OFFSET {int(request.offset)}"
-    )
-    parameters = [each for term in wanted for each in (_term(catalog.dialect, term), tables, sorted(names))]
-    rows = yield Fetch(marked(catalog.dialect, sql), parameters, (Storage.TEXT, Storage.BYTES, Storage.REAL))
+    sql = search_sql([one_term(catalog.dialect)] * len(wanted), request)
+    parameters = [each for term in wanted for each in (term_text(catalog.dialect, term), tables, sorted(names))]
+    rows = yield Fetch(marked(catalog.dialect, sql), parameters, HIT_STORAGE)
     snippets = yield from _snippets(catalog, rows, wanted)
     return [Hit(type=row[0], id=row[1], rank=row[2], snippets=snippets.get(row[1], {})) for row in rows]
+
+
+HIT_STORAGE = (Storage.TEXT, Storage.BYTES, Storage.REAL)
+
+
+def wanted_terms(request: SearchRequest) -> list[Term]:
+    """What a search is for; InvalidQuery where it cannot be."""
+    for count in (request.limit, request.offset):
+        if not 0 <= count <= MAX_INTEGER:
+            raise InvalidQuery(reason=f"expected a limit and an offset from 0 and below 2**63, got {count}")
+    return _wanted(request.text)
+
+
+def search_sql(parts: Sequence[str], request: SearchRequest) -> str:
+    """(type, id, rank) of entities in which every part, one for each term (`one_term`), finds something."""
+    return (
+        f"SELECT type, id, sum(weight) AS rank FROM ({' UNION ALL '.join(parts)}) AS found"
+        f" GROUP BY type, id HAVING count(*) = {len(parts)}"
+        f" ORDER BY rank DESC, id LIMIT {int(request.limit)} OFFSET {int(request.offset)}"
+    )
+
+
+def one_term(dialect: str) -> str:
+    """Where one term stands, in rows `s`: its parameters are the term, hierarchies and types."""
+    return _ONE_TERM_SQLITE if dialect == "sqlite" else _ONE_TERM_POSTGRES
 
 
 _ONE_TERM_SQLITE = (
@@ -346,7 +370,7 @@ _ONE_TERM_POSTGRES = (
 )
 
 
-def _types_of(catalog: Catalog, asked: Sequence[str]) -> set[str]:
+def types_of(catalog: Catalog, asked: Sequence[str]) -> set[str]:
     """The types asked for and those that extend them; every type where none is asked for."""
     schema = catalog.schema
     return {each for name in asked or schema for each in schema.subtypes(schema[name].name)}
@@ -362,10 +386,14 @@ def _snippets(catalog: Catalog, hits: list[Row], wanted: list[Term]) -> Plan[dic
         attributes = [each for each in layout.attributes.values() if searchable(each)]
         rows = yield from _texts(layout, ids, [layout.columns[each.name] for each in attributes])
         for row in rows:
-            texts = ((each.name, joined_text(raw, each)) for each, raw in zip(attributes, row[2:], strict=True) if raw)
-            cut = ((attribute, snippet(text, wanted)) for attribute, text in texts)
-            found[row[0]] = {attribute: text for attribute, text in cut if text is not None}
+            found[row[0]] = snippets_of(zip(attributes, row[2:], strict=True), wanted)
     return found
+
+
+def snippets_of(texts: Iterable[tuple[Attribute, Any]], wanted: list[Term]) -> dict[str, str]:
+    """The snippets of (attribute, raw scalar) of one entity, by attribute."""
+    cut = ((each.name, snippet(joined_text(raw, each), wanted)) for each, raw in texts if raw)
+    return {attribute: text for attribute, text in cut if text is not None}
 
 
 # --- changes of the schema ------------------------------------------------------------------------
