@@ -1,7 +1,7 @@
 """Which commits change what actors may do: facts about actors are resolved anew after them.
 
 `rr_room.access_revision` is raised by every commit to database `main` that touches a type that facts about
-actors or rules are read from, and by everything that makes or drops a database. It never falls and never
+actors or rules are read from, or changes or deletes a Token, and by everything that makes or drops a database. It never falls and never
 stays: it becomes the commit's revision, or one more than it was where it is above that already.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from ..model.operations import (
     ChangeType,
+    Create,
     DefineType,
     DropType,
     Operation,
@@ -35,16 +36,18 @@ __all__ = [
 
 ACCOUNTS_DATABASE = "main"
 FACT_TYPES = frozenset({"Group", "Project", "ProjectMember", "Role", "Rule", "Share", "User"})
+_TOKENS = frozenset({"Token"})
 # The room's revision has been counted up before, or is by the same statement.
 RAISE_ACCESS = ", access_revision = CASE WHEN access_revision > revision THEN access_revision + 1 ELSE revision + 1 END"
 
 
 def touches_accounts(catalog: Catalog, operations: Sequence[Operation]) -> bool:
-    """Whether operations of a commit change anything that says what actors may do.
+    """Whether operations of a commit change anything that says what actors may do, or which tokens are good.
 
-    `catalog` is that from before the commit.
+    `catalog` is that from before the commit. A new token, as every log-in makes one, changes nothing for others.
     """
-    return touches(catalog, operations, FACT_TYPES)
+    changes = [each for each in operations if not isinstance(each, Create)]
+    return touches(catalog, operations, FACT_TYPES) or touches(catalog, changes, _TOKENS)
 
 
 def touches(catalog: Catalog, operations: Sequence[Operation], types: frozenset[str]) -> bool:
