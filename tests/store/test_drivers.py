@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -26,6 +26,7 @@ from recordroom.store.plans import (
 from recordroom.store.room import Room
 from recordroom.store.sqltext import marked
 from tests.conftest import Places
+from tests.store.driving import OnLoop
 
 COLUMNS = {
     "id": Storage.BYTES,
@@ -70,9 +71,9 @@ INSERT = InsertColumns("main.Thing", columns_of(ROWS), STORAGE)
 ALL = Fetch('SELECT * FROM "main.Thing" ORDER BY id', (), STORAGE)
 
 
-@pytest.fixture
-def driver(room: Room) -> Iterator[Driver]:
-    """A driver with one empty table of every storage class."""
+@pytest.fixture(params=["threads", "loop"])
+def driver(room: Room, places: Places, request: pytest.FixtureRequest) -> Iterator[Driver]:
+    """A driver with one empty table of every storage class; a test that uses it runs in a thread and on a loop."""
     types = TYPES[room.driver.dialect]
     columns = ", ".join(f'"{name}" {text}' for name, text in zip(NAMES, types, strict=True))
     strict = " STRICT" if room.driver.dialect == "sqlite" else ""
@@ -82,7 +83,12 @@ def driver(room: Room) -> Iterator[Driver]:
             Run('CREATE UNIQUE INDEX "main.Thing~number" ON "main.Thing" (number)'),
         )
     )
-    yield room.driver
+    if request.param == "threads":
+        yield room.driver
+    else:
+        on_loop = OnLoop(room.driver, places())
+        yield cast(Driver, on_loop)
+        on_loop.finish()
     room.driver.write(one(Run('DROP TABLE "main.Thing"')))
 
 

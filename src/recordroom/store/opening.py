@@ -200,9 +200,11 @@ def async_driver(driver: Driver, where: str) -> AsyncDriver:
 
     if isinstance(driver, SqliteDriver):
         return SqliteAsyncDriver(driver)
-    from .drivers.inline import InlineDriver
+    from .drivers.postgres import PostgresDriver
+    from .drivers.postgres_async import PostgresAsyncDriver
 
-    return InlineDriver(driver)
+    assert isinstance(driver, PostgresDriver)
+    return PostgresAsyncDriver(where, driver)
 
 
 def _prepared(driver: Driver, opening: Opening, writer: Callable[[float], Driver]) -> Opened:

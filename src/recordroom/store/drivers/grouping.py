@@ -19,7 +19,7 @@ __all__ = ["Group", "Transaction", "Withdrawn"]
 
 T = TypeVar("T")
 _MOST = 100  # plans in one transaction
-_SECONDS = 0.01  # after so long a transaction takes nobody in any more
+_SECONDS = 0.03  # after so long a transaction takes nobody in any more
 _LOOKS = 3  # turns of the loop in which a request that has arrived becomes one that waits here
 
 

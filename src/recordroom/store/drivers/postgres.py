@@ -12,7 +12,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeGuard, TypeVar
 
 from ...errors import MissingExtra, NotARoom, RoomDamaged, RoomNotFound, RoomReadOnly
 from ..plans import ALONE, Fetch, Plan, Row, Statement, Writing
@@ -25,22 +25,24 @@ except ImportError as error:
     raise MissingExtra(package="psycopg", extra="postgres") from error
 
 from .postgres_address import parse_address
-from .postgres_errors import translated
+from .postgres_errors import interrupted
 from .postgres_pool import Link, Pool
-from .postgres_statements import execute, raw_rows, stream_rows
+from .postgres_statements import Change, Select, declare, forward, steps_of
+from .postgres_steps import Connection, take, take_step
+from .turns import Turns
 
 __all__ = ["PostgresDriver"]
 
 T = TypeVar("T")
 Durability = Literal["full", "normal"]
 
-_WATCH_SECONDS = 0.1
+_WATCH_SECONDS = 0.2
 
-_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # Statements see what was committed before each of them: so a writer sees what the one before it wrote.
-_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _NOT_DURABLE = "SET LOCAL synchronous_commit TO off"
-_LOCK = "SELECT schema_revision FROM rr_room FOR UPDATE"
+LOCK = "SELECT schema_revision FROM rr_room FOR UPDATE"
 _HAS_ROOM = (
     "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " WHERE n.nspname = %s AND c.relname = 'rr_room'"
@@ -69,8 +71,11 @@ class PostgresDriver:
         self.durability = durability
         self.statements = 0
         self._links = Pool(address, read_only=read_only)
-        self._writing = threading.RLock()
+        self.turns = Turns()
         self._is_writing = False
+        self._hearing = threading.Lock()  # held by the thread that listens
+        self._ear: Connection | None = None
+        self._closed = False
 
     # --- running plans ---
 
@@ -84,7 +89,7 @@ class PostgresDriver:
         with self._transaction() as transaction:
             self._lock_room(transaction)
             result = self._drive(transaction, plan)
-            transaction.commit()
+            transaction.commit(notice(self.schema) if writing.announce else "")
         return result
 
     def stream(self, plan: Plan[tuple[Fetch, Callable[[list[Row]], T]]], size: int) -> Iterator[T]:
@@ -92,17 +97,41 @@ class PostgresDriver:
         with self._reading() as transaction:
             fetch, shape = self._drive(transaction, plan)
             self.statements += 1
-            for rows in stream_rows(transaction.connection, fetch, size):
+            take_step(transaction.connection, declare(fetch))
+            while rows := take_step(transaction.connection, forward(fetch, size)):
                 yield shape(rows)
 
     def watch(self, seconds: float) -> None:
         """Wait until another process may have committed something, or `seconds` have passed."""
-        time.sleep(min(seconds, _WATCH_SECONDS))
+        self._links.check_usable()
+        with self._hearing:
+            try:
+                self._hear(seconds)
+            except psycopg.Error:
+                # The connection is made anew the next time; meanwhile there is the look after a while.
+                self._stop_hearing()
+                time.sleep(min(seconds, _WATCH_SECONDS))
+            if self._closed:
+                self._stop_hearing()
+
+    def _hear(self, seconds: float) -> None:
+        if self._ear is None:
+            self._ear = self._links.connect()
+            self._ear.execute(f"LISTEN {channel(self.schema)}".encode(), prepare=False)
+            # What was committed before it listened is still to be looked for.
+            return
+        for _ in self._ear.notifies(timeout=seconds, stop_after=1):
+            pass
+
+    def _stop_hearing(self) -> None:
+        ear, self._ear = self._ear, None
+        if ear is not None:
+            ear.close()
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
         """No other thread of this process writes in this block, and no connection of it is idle."""
-        with self._writing:
+        with self.turns:
             self._links.close_idle()
             yield
 
@@ -124,7 +153,15 @@ class PostgresDriver:
 
     def close(self) -> None:
         """Close every connection: those in use when their plan or stream ends."""
+        self._closed = True
         self._links.close()
+        if self._hearing.acquire(blocking=False):
+            try:
+                # Not in a process that was forked off: it would end the connection of the one that made it.
+                if self._links.is_own:
+                    self._stop_hearing()
+            finally:
+                self._hearing.release()
 
     # --- the room ---
 
@@ -142,7 +179,7 @@ class PostgresDriver:
         False where another process was faster; NotARoom where the schema has other things in it.
         """
         with self._transaction() as transaction:
-            connection = transaction.begin(_WRITE).connection
+            connection = transaction.begin(WRITE).connection
             connection.execute(b"SELECT pg_advisory_xact_lock(%s)", (_lock_number(self.schema),))
             if connection.execute(_HAS_ROOM.encode(), (self.schema,)).fetchone():
                 plan.close()
@@ -168,9 +205,9 @@ class PostgresDriver:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[_Transaction]:
         self._links.check_usable()
-        transaction = _Transaction(self._links, _READ, prepare=False)
+        transaction = _Transaction(self._links, READ, prepare=False)
         try:
-            with self._translated():
+            with self._translated(transaction):
                 yield transaction
         finally:
             transaction.end()
@@ -180,35 +217,33 @@ class PostgresDriver:
         if self.read_only:
             raise RoomReadOnly(path=self.where)
         self._links.check_usable()
-        with self._writing:
+        with self.turns:
             if self._is_writing:
                 raise RuntimeError("a plan is being written by this thread; another one would wait for it forever")
             self._is_writing = True
-            transaction = _Transaction(self._links, _WRITE, prepare=True)
+            transaction = _Transaction(self._links, WRITE, prepare=True)
             try:
-                with self._translated():
+                with self._translated(transaction):
                     yield transaction
             finally:
                 self._is_writing = False
                 transaction.undo()
 
     def _lock_room(self, transaction: _Transaction) -> None:
-        begin = f"{_WRITE}; {_NOT_DURABLE}" if self.durability == "normal" else _WRITE
+        begin = begin_writing(self.durability)
         try:
-            rows = transaction.begin(begin, _LOCK).rows
+            revision = check_room(transaction.begin(begin, LOCK).rows, self.where)
         except psycopg.errors.UndefinedTable:
             raise RoomNotFound(path=self.where) from None
-        if len(rows) != 1:
-            raise RoomDamaged(path=self.where, reason=f"rr_room has {len(rows)} rows instead of one")
         link = transaction.link
-        if link.schema_revision not in (None, rows[0][0]):
+        if link.schema_revision not in (None, revision):
             # Prepared statements may not fit any longer; psycopg forgets them when it rolls back.
-            link.roll_back()
-            transaction.begin(begin, _LOCK)
-        link.schema_revision = rows[0][0]
+            transaction.roll_back()
+            transaction.begin(begin, LOCK)
+        link.schema_revision = revision
 
     @contextlib.contextmanager
-    def _link(self) -> Iterator[Link]:
+    def _link(self) -> Iterator[Link[Connection]]:
         with self._translated():
             link = self._links.take()
             try:
@@ -226,7 +261,7 @@ class PostgresDriver:
                 try:
                     result = transaction.execute(statement)
                 except psycopg.Error as error:
-                    transaction.failure = self._named(error)
+                    transaction.failure = self._named(error, transaction)
                     statement = plan.throw(transaction.failure)
                 else:
                     statement = plan.send(result)
@@ -239,17 +274,18 @@ class PostgresDriver:
     # --- errors ---
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, transaction: _Transaction | None = None) -> Iterator[None]:
         try:
             yield
         except psycopg.Error as error:
-            named = self._named(error)
+            named = self._named(error, transaction)
             if named is error:
                 raise
             raise named from error
 
-    def _named(self, error: psycopg.Error) -> Exception:
-        named = translated(error, self.where)
+    def _named(self, error: psycopg.Error, transaction: _Transaction | None) -> Exception:
+        lost, ending = transaction is not None and transaction.is_lost, transaction is not None and transaction.ending
+        named = interrupted(error, self.where, lost=lost, ending=ending)
         if named is not error:
             named.__cause__ = error
         return named
@@ -261,13 +297,14 @@ class _Transaction:
     def __init__(self, links: Pool, begin: str, *, prepare: bool) -> None:
         self.failure: Exception | None = None
         self.rows: list[Row] = []  # of the statement that it began with
+        self.ending = False  # COMMIT was sent
         self._links = links
         self._begin = begin
         self._prepare = prepare
-        self._link: Link | None = None
+        self._link: Link[Connection] | None = None
 
     @property
-    def link(self) -> Link:
+    def link(self) -> Link[Connection]:
         """Its connection, begun now if it was not."""
         if self._link is None:
             self.begin(self._begin)
@@ -275,39 +312,46 @@ class _Transaction:
         return self._link
 
     @property
-    def connection(self) -> psycopg.Connection[Row]:
+    def connection(self) -> Connection:
         """As `link`."""
         return self.link.connection
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it had a connection that is gone."""
+        return self._link is not None and self._link.connection.closed
+
     def begin(self, begin: str, first: str | None = None) -> _Transaction:
         """Begin, and run `first` in the same round trip. A connection that died while it was idle is replaced."""
-        sql = (begin if first is None else f"{begin}; {first}").encode()
         while True:
             link = self._link = self._link or self._links.take()
             try:
-                cursor = link.connection.execute(sql, prepare=False)
+                self.rows = take_step(link.connection, beginning(begin, first)) or []
             except psycopg.OperationalError:
                 if not (link.pooled and link.connection.closed):
                     raise
                 self._link = None
                 continue
-            while cursor.nextset():
-                pass
-            self.rows = raw_rows(cursor, ()) if first is not None else []
             return self
 
     def execute(self, statement: Statement) -> Any:
         """The result of a statement; errors are psycopg's."""
-        if self._link is None and type(statement) is Fetch and not statement.parameters and not statement.storage:
+        if self._link is None and can_begin(statement):
             return self.begin(self._begin, statement.sql).rows
-        return execute(self.connection, statement, prepare=self._prepare)
+        return take(self.connection, steps_of(statement, prepare=self._prepare))
 
-    def commit(self) -> None:
+    def commit(self, extra: str = "") -> None:
         """Commit; the error that made it impossible where a plan has passed over one."""
         link = self.link
         if link.state == TransactionStatus.INERROR and self.failure is not None:
             raise self.failure
-        link.connection.execute(b"COMMIT", prepare=False)
+        self.ending = True
+        link.connection.execute(f"{extra}COMMIT".encode(), prepare=False)
+
+    def roll_back(self) -> None:
+        """Undo what was not committed; psycopg then forgets statements prepared for what is gone."""
+        if self._link is not None and self._link.is_open:
+            self._link.connection.execute(b"ROLLBACK", prepare=False)
 
     def end(self) -> None:
         """Let go of what was only read."""
@@ -319,8 +363,44 @@ class _Transaction:
         """Let go of everything, and undo what was not committed."""
         if self._link is not None:
             with contextlib.suppress(psycopg.Error):
-                self._link.roll_back()
+                self.roll_back()
             self._links.give_back(self._link)
+
+
+# --- what the driver for event loops does alike ---
+
+
+def beginning(begin: str, first: str | None = None) -> Select | Change:
+    """What begins a transaction, with its first statement in the same round trip."""
+    return Change(begin.encode()) if first is None else Select(f"{begin}; {first}".encode())
+
+
+def can_begin(statement: Statement) -> TypeGuard[Fetch]:
+    """Whether a statement may come in the same round trip as the beginning."""
+    return type(statement) is Fetch and not statement.parameters and not statement.storage
+
+
+def begin_writing(durability: Durability) -> str:
+    """What begins a writing transaction."""
+    return f"{WRITE}; {_NOT_DURABLE}" if durability == "normal" else WRITE
+
+
+def check_room(rows: list[Row], where: str) -> int:
+    """The schema revision of the row that is locked; RoomDamaged where there is none."""
+    if len(rows) != 1:
+        raise RoomDamaged(path=where, reason=f"rr_room has {len(rows)} rows instead of one")
+    revision: int = rows[0][0]
+    return revision
+
+
+def channel(schema: str) -> str:
+    """Where processes tell each other of commits to the room in a schema."""
+    return f"recordroom_{hashlib.blake2b(schema.encode(), digest_size=12).hexdigest()}"
+
+
+def notice(schema: str) -> str:
+    """What tells them, before COMMIT."""
+    return f"NOTIFY {channel(schema)}; "
 
 
 def _lock_number(schema: str) -> int:

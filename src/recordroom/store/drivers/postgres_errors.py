@@ -16,9 +16,9 @@ from ...errors import (
     StorageFull,
     StoreUnavailable,
 )
-from ..plans import Violation
+from ..plans import Interrupted, Violation
 
-__all__ = ["connection_error", "translated"]
+__all__ = ["connection_error", "interrupted", "translated"]
 
 _KINDS = {"23505": "unique", "23503": "foreign_key"}
 _KEY_COLUMNS = re.compile(r"\((.+?)\)=\(")  # of 'Key (a, b)=(1, 2) …', in whatever language it is told
@@ -28,6 +28,7 @@ _NO_ENTRY = re.compile(
 )
 # Classes and codes after which the same work may succeed at another time or with another connection.
 _UNAVAILABLE = ("08", "53", "57P", "57014", "55P03", "40", "58")
+_GIVEN_UP = ("08", "57P", "40")
 _TOO_COMPLEX = ("54001", "54023")
 _INDEX_ROW = re.compile(r'^index row (?:size|requires) (\d+) .*?(?:for index "(.*)")?$')
 _DAMAGED = ("XX001", "XX002")
@@ -56,6 +57,18 @@ def translated(error: psycopg.Error, where: str) -> Exception:
     elif state.startswith(_UNAVAILABLE) or (not state and _is_of_connection(error)):
         named = StoreUnavailable(reason=f"{where}: {_first_line(error)}")
     return named
+
+
+def interrupted(error: psycopg.Error, where: str, *, lost: bool, ending: bool) -> Exception:
+    """As `translated`; an `Interrupted` where the connection is lost or the transaction was given up by the server.
+
+    `ending` says that COMMIT had been sent.
+    """
+    state = error.sqlstate or ""
+    if not (lost or state.startswith(_GIVEN_UP) or (not state and _is_of_connection(error))):
+        return translated(error, where)
+    unknown = ending and not state.startswith("40")
+    return Interrupted(reason=f"{where}: {_first_line(error)}", unknown=unknown)
 
 
 def connection_error(error: psycopg.Error, where: str) -> Exception:

@@ -1,4 +1,4 @@
-"""How each statement of a plan runs on a connection of psycopg.
+"""What each statement of a plan asks of PostgreSQL, as steps; the sync and the async driver take them.
 
 Measured, as ratios: COPY in binary form with its types told takes 0.6 of the time of COPY as text, and one
 row alone is quicker by INSERT. `= ANY` with a packed array takes a third of a join with `unnest` at ten
@@ -7,66 +7,90 @@ thousand keys. Rows of ten columns come twice as fast in binary form.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-import psycopg
+from psycopg.pq.abc import PGresult
 
 from ...model.kinds import Storage
 from ..plans import DeleteKeys, Fetch, FetchKeys, InsertColumns, Row, Run, Statement, UpdateColumns
 from ..sqltext import quoted
 from .postgres_values import ARRAY_TYPES, COLUMN_TYPES, bound, converter, pack
 
-__all__ = ["Connection", "execute", "raw_rows", "stream_rows"]
+__all__ = ["Change", "CopyIn", "Select", "Step", "Steps", "converter_of", "declare", "forward", "steps_of"]
 
-Connection = psycopg.Connection[Row]
-_Cursor = psycopg.Cursor[Row]
 _Columns = Mapping[str, Sequence[Any]]
 _CHUNK = 100_000  # keys or rows in one statement
 
 
-def execute(connection: Connection, statement: Statement, *, prepare: bool) -> Any:
-    """The result of one statement. With `prepare`, one that comes again and again is kept prepared."""
-    return _RUNNERS[type(statement)](connection, statement, None if prepare else False)
+class Select(NamedTuple):
+    """Run SQL that answers rows. Result: the rows as raw scalars."""
+
+    sql: bytes
+    parameters: Sequence[Any] | None = None
+    storage: tuple[Storage, ...] = ()
+    prepare: bool | None = False
+    binary: bool = False
 
 
-def stream_rows(connection: Connection, statement: Fetch, size: int) -> Iterator[list[Row]]:
-    """The rows of a statement, `size` at a time, inside the transaction that is open."""
-    declare = f"DECLARE rr_stream NO SCROLL CURSOR FOR {statement.sql}"
-    connection.execute(declare.encode(), bound(statement.parameters), prepare=False)
-    cursor = connection.cursor(binary=bool(statement.storage))
-    fetch = f"FETCH FORWARD {size:d} FROM rr_stream".encode()
-    while rows := raw_rows(cursor.execute(fetch, prepare=False), statement.storage):
-        yield rows
+class Change(NamedTuple):
+    """Run SQL for its effect. Result: how many rows it changed."""
+
+    sql: bytes
+    parameters: Sequence[Any] | None = None
+    prepare: bool | None = False
 
 
-def raw_rows(cursor: _Cursor, storage: tuple[Storage, ...]) -> list[Row]:
-    """What a cursor has fetched, as raw scalars."""
-    rows = cursor.fetchall()
-    result = cursor.pgresult
-    if not rows or result is None:
-        return rows
-    convert = converter(storage, tuple(map(result.ftype, range(result.nfields))))
-    return rows if convert is None else convert(rows)
+class CopyIn(NamedTuple):
+    """COPY rows into a table, in binary form. Result: None."""
+
+    sql: bytes
+    types: list[str]
+    rows: Iterable[Row]
 
 
-def _run_fetch(connection: Connection, statement: Fetch, prepare: bool | None) -> list[Row]:
-    cursor = connection.cursor(binary=bool(statement.storage))
+Step = Select | Change | CopyIn
+Steps = Generator[Step, Any, Any]
+
+
+def steps_of(statement: Statement, *, prepare: bool) -> Steps:
+    """What to do for one statement; its result. With `prepare`, one that comes again and again is kept prepared."""
+    return _RUNNERS[type(statement)](statement, None if prepare else False)
+
+
+def declare(statement: Fetch) -> Change:
+    """What opens the cursor of a stream, inside the transaction that is open."""
+    return Change(f"DECLARE rr_stream NO SCROLL CURSOR FOR {statement.sql}".encode(), bound(statement.parameters))
+
+
+def forward(statement: Fetch, size: int) -> Select:
+    """What brings the next rows of a stream."""
+    sql = f"FETCH FORWARD {size:d} FROM rr_stream".encode()
+    return Select(sql, None, statement.storage, binary=bool(statement.storage))
+
+
+def converter_of(result: PGresult, storage: tuple[Storage, ...]) -> Callable[[list[Row]], list[Row]] | None:
+    """What makes raw scalars of the rows of a result; None where they are."""
+    return converter(storage, tuple(map(result.ftype, range(result.nfields))))
+
+
+def _run_fetch(statement: Fetch, prepare: bool | None) -> Steps:
     # The best plan for a list depends on how long it is.
     prepare = False if list in map(type, statement.parameters) else prepare
-    cursor.execute(statement.sql.encode(), bound(statement.parameters), prepare=prepare)
-    return raw_rows(cursor, statement.storage)
+    parameters = bound(statement.parameters)
+    return (
+        yield Select(statement.sql.encode(), parameters, statement.storage, prepare, binary=bool(statement.storage))
+    )
 
 
-def _run_run(connection: Connection, statement: Run, prepare: bool | None) -> int:
+def _run_run(statement: Run, prepare: bool | None) -> Steps:
     prepare = False if list in map(type, statement.parameters) else prepare
-    cursor = connection.execute(statement.sql.encode(), bound(statement.parameters), prepare=prepare)
-    return max(cursor.rowcount, 0)
+    return (yield Change(statement.sql.encode(), bound(statement.parameters), prepare))
 
 
-def _run_insert(connection: Connection, statement: InsertColumns, prepare: bool | None) -> None:
+def _run_insert(statement: InsertColumns, prepare: bool | None) -> Steps:
     columns: list[Sequence[Any]] = list(statement.columns.values())
     count = _height(statement.columns)
     if count == 0:
@@ -74,56 +98,54 @@ def _run_insert(connection: Connection, statement: InsertColumns, prepare: bool 
     names = tuple(statement.columns)
     if count == 1:
         row = [column[0] for column in columns]
-        connection.execute(_insert_sql(statement.table, names), row, prepare=prepare)
+        yield Change(_insert_sql(statement.table, names), row, prepare)
         return
     for place, storage in enumerate(statement.storage):
         if storage is Storage.DECIMAL:
             columns[place] = [None if text is None else Decimal(text) for text in columns[place]]
-    with connection.cursor().copy(_copy_sql(statement.table, names)) as copy:
-        copy.set_types([COLUMN_TYPES[storage] for storage in statement.storage])
-        for line in zip(*columns, strict=True):
-            copy.write_row(line)
+    types = [COLUMN_TYPES[storage] for storage in statement.storage]
+    yield CopyIn(_copy_sql(statement.table, names), types, zip(*columns, strict=True))
 
 
-def _run_update(connection: Connection, statement: UpdateColumns, prepare: bool | None) -> None:
+def _run_update(statement: UpdateColumns, prepare: bool | None) -> Steps:
     count = _height({**statement.keys, **statement.columns})
     names = tuple(statement.keys), tuple(statement.columns)
     if count == 1:
         row = [column[0] for column in (*statement.columns.values(), *statement.keys.values())]
-        connection.execute(_update_one_sql(statement.table, *names), row, prepare=prepare)
+        yield Change(_update_one_sql(statement.table, *names), row, prepare)
         return
     columns = _last_of_each([*statement.keys.values(), *statement.columns.values()], len(statement.keys))
     sql = _update_sql(statement.table, *names, statement.storage)
     for parameters in _packed_chunks(columns, statement.storage):
-        connection.execute(sql, parameters, prepare=False)
+        yield Change(sql, parameters)
 
 
-def _run_delete(connection: Connection, statement: DeleteKeys, prepare: bool | None) -> None:
+def _run_delete(statement: DeleteKeys, prepare: bool | None) -> Steps:
     columns = list(statement.keys.values())
     names = tuple(statement.keys)
     if _height(statement.keys) == 1:
         row = [column[0] for column in columns]
-        connection.execute(_delete_one_sql(statement.table, names), row, prepare=prepare)
+        yield Change(_delete_one_sql(statement.table, names), row, prepare)
         return
     sql = _delete_sql(statement.table, names, statement.storage)
     for parameters in _packed_chunks(columns, statement.storage):
-        connection.execute(sql, parameters, prepare=False)
+        yield Change(sql, parameters)
 
 
-def _run_fetch_keys(connection: Connection, statement: FetchKeys, prepare: bool | None) -> list[Row]:
+def _run_fetch_keys(statement: FetchKeys, prepare: bool | None) -> Steps:
     keys = list({value: None for value in statement.values if value is not None})
     many = len(keys) > 1
     sql = _fetch_keys_sql(statement.table, statement.key, statement.columns, ARRAY_TYPES[statement.storage[0]], many)
-    cursor = connection.cursor(binary=True)
+    storage = statement.storage[1:]
     if not many:
-        return raw_rows(cursor.execute(sql, keys, prepare=prepare), statement.storage[1:]) if keys else []
+        return (yield Select(sql, keys, storage, prepare, binary=True)) if keys else []
     found: list[Row] = []
     for parameters in _packed_chunks([keys], statement.storage[:1]):
-        found += raw_rows(cursor.execute(sql, parameters, prepare=False), statement.storage[1:])
+        found += yield Select(sql, parameters, storage, binary=True)
     return found
 
 
-_RUNNERS: dict[type, Callable[[Connection, Any, bool | None], Any]] = {
+_RUNNERS: dict[type, Callable[[Any, bool | None], Steps]] = {
     Fetch: _run_fetch,
     Run: _run_run,
     InsertColumns: _run_insert,
