@@ -5,10 +5,11 @@ For whoever may do everything they do nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
+from ..errors import PermissionDenied
 from ..model.operations import Clash, Create, Update
 from .access_writes import Question, denied
 from .attempt import Segment, Written
@@ -16,11 +17,11 @@ from .faults import Fault
 from .layout import Layout
 from .plans import Row
 
-__all__ = ["blind", "may_change", "may_create", "note_unseen_references", "seen_rows", "visible_clashes"]
+__all__ = ["blind", "may_change", "may_create", "may_publish", "note_unseen_references", "seen_rows", "visible_clashes"]
 
 
 def may_change(
-    segment: Segment, verb: str, type_name: str, ids: Collection[bytes], attributes: tuple[str, ...] = ()
+    segment: Segment, verb: str, type_name: str, ids: Sequence[bytes], attributes: tuple[str, ...] = ()
 ) -> None:
     """Faults for entities that the actor may not change so; those that this commit creates are judged at its end."""
     guard = segment.guard
@@ -49,6 +50,13 @@ def may_create(segment: Segment, block: Create) -> None:
         if given[name].default is not None or values.count(None) != len(values)
     )
     guard.note(block.type, block.ids, tuple(sorted(names)))
+
+
+def may_publish(segment: Segment) -> None:
+    """PermissionDenied for a token that is for reading only."""
+    writer = segment.mode.writer
+    if writer is not None and writer.actor.scopes and {"write", "admin"}.isdisjoint(writer.actor.scopes):
+        raise PermissionDenied(what="publishing events with a token for reading")
 
 
 def note_unseen_references(segment: Segment, layout: Layout, block: Update) -> None:

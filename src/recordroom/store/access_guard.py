@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from .access import allowed
 from .access_writes import Guard, Question, Writer
+from .account_writes import judged_apart, special_after, special_before
 from .catalog import Catalog
 from .plans import Plan
 
@@ -16,8 +17,20 @@ def guard_of(writer: Writer, catalog: Catalog) -> Guard:
     """The guard of a segment of a restricted actor's commit."""
     access = writer.access
     assert access is not None
+    apart = judged_apart(catalog)
 
-    def ask(question: Question, ids: Collection[bytes]) -> Plan[set[bytes]]:
+    def before(question: Question, ids: Collection[bytes]) -> Plan[set[bytes]]:
+        kind = apart.get(question.type)
+        if kind is not None:
+            return special_before(writer, catalog, kind, question, ids)
         return allowed(catalog, access, question.verb, question.type, list(ids), question.attributes)
 
-    return Guard(writer, catalog, access.rules(catalog), ask, ask)
+    def after(question: Question, ids: Collection[bytes]) -> Plan[set[bytes]]:
+        kind = apart.get(question.type)
+        if kind is not None and question.verb != "read":
+            return special_after(writer, catalog, kind, question, ids)
+        return allowed(catalog, access, question.verb, question.type, list(ids), question.attributes)
+
+    guard = Guard(access.rules(catalog), catalog, (before, after), frozenset(apart))
+    guard.reverting = writer.reverting
+    return guard

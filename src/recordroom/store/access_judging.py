@@ -7,7 +7,7 @@ accounts, both have to be granted. What the engine adds (cascades, references se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from ..model.operations import Create, Delete, Link, Operation, Publish, Unlink, Update
@@ -72,8 +72,16 @@ def judge_end(segment: Segment) -> Plan[None]:
         return
     guard.check_answered()
     for question, ids in _left(segment, guard).items():
-        held = set(ids) if guard.always(question) else (yield from guard.ask(question, ids))
+        held = yield from _held(guard, question, ids)
         segment.faults.add(Fault(question.type, each, denied(question, each)) for each in ids if each not in held)
+
+
+def _held(guard: Guard, question: Question, ids: Collection[bytes]) -> Plan[set[bytes]]:
+    """Those of `ids` that the actor may leave so. What a revert brings back must be seen too."""
+    held = set(ids) if guard.always(question) else (yield from guard.after(question, ids))
+    if guard.reverting and question.verb == "create":
+        held &= yield from guard.after(question._replace(verb="read"), held)
+    return held
 
 
 def _left(segment: Segment, guard: Guard) -> dict[Question, dict[bytes, None]]:

@@ -76,14 +76,17 @@ class Change(NamedTuple):
 class Guard:
     """The answers that a segment has, and what it leaves to be judged at its end."""
 
-    def __init__(self, writer: Writer, catalog: Catalog, rules: Rules, ask: Ask, before: Ask) -> None:
-        """`ask` answers about the state now; `before` too, for the state before the segment."""
-        self.writer = writer
-        self.catalog = catalog
+    def __init__(self, rules: Rules, catalog: Catalog, ask: tuple[Ask, Ask], apart: frozenset[str]) -> None:
+        """`ask`: what answers about the state before the segment, and about that after it.
+
+        `apart` are the types about whose entities rules alone do not say everything.
+        """
         self.changed: list[Change] = []
-        self.ask = ask
-        self._before = before
+        self.reverting = False
+        self._before, self.after = ask
         self._rules = rules
+        self._schema = catalog.schema
+        self._apart = apart
         self._always: dict[Question, bool] = {}
         self._asked: dict[Question, set[bytes]] = {}
         self._held: dict[Question, set[bytes]] = {}
@@ -105,18 +108,17 @@ class Guard:
         if known is None:
             verb, type_name, names = question
             terms = [self._rules.covering(verb, type_name, name) for name in names or (None,)]
-            known = self._always[question] = all(self._rules.always(each, type_name) for each in terms)
+            known = type_name not in self._apart and all(self._rules.always(each, type_name) for each in terms)
+            self._always[question] = known
         return known
 
     def never(self, verb: str, type_name: str) -> bool:
         """Whether the answer is no whatever the entity is."""
-        return not self._rules.covering(verb, type_name)
+        return type_name not in self._apart and not self._rules.covering(verb, type_name)
 
     def masks(self, type_name: str, name: str) -> bool:
         """Whether there may be entities that the actor sees without seeing this attribute."""
-        schema = self.catalog.schema
-        owner = schema.owner(type_name, name)
-        return self._rules.hides(owner, schema.attribute(type_name, name))
+        return self._rules.hides(self._schema.owner(type_name, name), self._schema.attribute(type_name, name))
 
     # --- the state before ---
 

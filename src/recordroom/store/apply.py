@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import ImmutableAttribute, NotFound, NotUnique
 from ..model.ids import show_id
 from ..model.operations import Create, Delete, DropKeys, Link, Operation, Publish, SetKeys, Unlink, Update
-from .access_checks import blind, may_change, may_create, note_unseen_references
+from .access_checks import blind, may_change, may_create, may_publish, note_unseen_references
 from .attempt import Segment
 from .conflicts import judge_deletes, judge_updates
 from .faults import Fault
@@ -284,6 +284,7 @@ def remove(segment: Segment, layout: Layout, rows: list[Row], *, cascaded: bool)
 
 def publish(segment: Segment, event: Publish) -> Plan[None]:
     """An event stands in the journal and nowhere else."""
+    may_publish(segment)
     segment.outcome.journal.append(event)
     yield from nothing()
 

@@ -17,7 +17,9 @@ from .layout import Layout, layout_of
 from .plans import Fetch, Plan, Run
 from .sqltext import marked
 
-__all__ = ["Mode", "Outcome", "Segment", "Written"]
+Holder = tuple[bytes, bytes, bytes | None]  # who administers the room: user, role, and the group that lends it
+
+__all__ = ["Holder", "Mode", "Outcome", "Segment", "Written"]
 
 
 class Mode(NamedTuple):
@@ -28,7 +30,7 @@ class Mode(NamedTuple):
     careful: bool = False
     numbers: dict[bytes, int] | None = None  # of entities that come back and had numbers
     writer: Writer | None = None  # who writes, where that is not the owner
-    administrators: Sequence[tuple[bytes, ...]] | None = None  # of before the commit, where that was asked
+    administrators: Sequence[Holder] | None = None  # of before the commit, where that was asked
 
 
 class Outcome:

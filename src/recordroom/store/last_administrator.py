@@ -12,6 +12,7 @@ from ..errors import PermissionDenied
 from ..model.operations import Delete, Link, Operation, Unlink, Update
 from .account_changes import touches
 from .actor_facts import has_accounts
+from .attempt import Holder
 from .catalog import Catalog
 from .default_roles import ADMINISTRATOR
 from .faults import Fault, Faults
@@ -22,8 +23,7 @@ from .sqltext import marked, quoted
 
 __all__ = ["NobodyLeft", "administrators", "keep_administrator"]
 
-_TYPES = frozenset({"Group", "Role", "User"})
-Holder = tuple[bytes, bytes, bytes | None]  # user, role, and the group that lends it
+_TYPES = frozenset({"Group", "Role", "Rule", "User"})
 
 
 class NobodyLeft(Exception):

@@ -39,6 +39,7 @@ from ..model.operations import (
     Update,
 )
 from ..model.schema import STORED_SYSTEM, Attribute, close_names
+from .access_revert import check_all_seen, veiled, was_made
 from .catalog import Catalog
 from .commit import By, commit_plan
 from .journal import BORN, load_operations, position
@@ -63,12 +64,23 @@ def revert_plan(catalogs: Mapping[str, Catalog], revision: int, commit: Commit, 
         raise UnknownDatabase(name=database, suggestions=close_names(database, catalogs))
     if revision <= (yield from position(catalog.dialect, BORN, database)):
         raise NotFound(f"Commit {revision} is of a dropped database.", type="commit", entity=revision)
-    since = yield from schema_operations(catalog.dialect, database, revision)
+    by = by._replace(numbers=_numbers(operations))
+    if by.writer is not None and by.writer.access is not None:
+        by = by._replace(writer=by.writer._replace(reverting=True))
+        return (yield from veiled(_revert(catalog, revision, operations, commit, by), revision))
+    return (yield from _revert(catalog, revision, operations, commit, by))
+
+
+def _revert(catalog: Catalog, revision: int, operations: list[Operation], commit: Commit, by: By) -> Plan[CommitResult]:
+    since = yield from schema_operations(catalog.dialect, catalog.database, revision)
     inverse = yield from _inverse(catalog, revision, operations, [operation for _, operation in since])
+    inverted = [each.operation for each in inverse]
+    if by.writer is not None and by.writer.access is not None and not (yield from was_made(catalog, by.actor, commit)):
+        yield from check_all_seen(catalog, by.writer.access, inverted)
     if commit.on_conflict != "mine":
         yield from _judge_entries(catalog, revision, inverse)
-    complete = msgspec.structs.replace(commit, database=database, operations=[each.operation for each in inverse])
-    return (yield from commit_plan(catalog, complete, by._replace(numbers=_numbers(operations))))
+    complete = msgspec.structs.replace(commit, database=catalog.database, operations=inverted)
+    return (yield from commit_plan(catalog, complete, by))
 
 
 class _Place:
