@@ -19,6 +19,8 @@ from ..model.ids import show_id
 from ..model.operations import Commit, CommitResult, Operation
 from ..model.schema import Schema
 from ..query.request import (
+    AccessAnswer,
+    AccessRequest,
     Change,
     DatabaseInfo,
     Header,
@@ -139,6 +141,10 @@ class RemoteRoom:
     def count(self, request: QueryRequest) -> int:
         """How many rows a query has, its limit and offset counted in."""
         return self.caller.ask(Request(path="/v1/query/count", body=request), int)
+
+    def explain_access(self, request: AccessRequest) -> list[AccessAnswer]:
+        """For each verb the rule that allows somebody to do it with an entity, or why none does."""
+        return self.caller.ask(Request(path="/v1/access", body=request), list[AccessAnswer])
 
     def explain(self, request: QueryRequest) -> str:
         """The statement that would run, its parameters and the database's plan, for a person."""

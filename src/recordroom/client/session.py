@@ -21,6 +21,7 @@ from ..model.ids import show_id
 from ..model.schema import Attribute, Schema
 from ..query.syntax import Query
 from . import bulk, encoding, ensuring, past, schemas
+from .access import AccessReason, explain_access
 from .committing import Committed, Committer, OnConflict, OnError, event
 from .databases import Databases
 from .editing import Editor, entities_in, type_name
@@ -345,6 +346,14 @@ class Session:
         """
         self._own(entity)
         return history(self, entity, attribute, limit)
+
+    def explain_access(self, entity: Entity, user: Entity | str | None = None) -> list[AccessReason]:
+        """For each verb whether a user (an entity, an id or a name; None: oneself) may do it with an entity, and why.
+
+        PermissionDenied where it is about another user and one may not change the schema.
+        """
+        self._own(entity)
+        return explain_access(self, entity, user)
 
     def at(self, moment: int | dt.datetime | Committed) -> Session:
         """A session that reads the past as it was at a revision, a commit or a moment, and refuses changes.

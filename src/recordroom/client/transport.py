@@ -8,6 +8,8 @@ from typing import Protocol
 from ..model.operations import Commit, CommitResult, Operation
 from ..model.schema import Schema
 from ..query.request import (
+    AccessAnswer,
+    AccessRequest,
     Change,
     DatabaseInfo,
     Header,
@@ -54,6 +56,9 @@ class Transport(Protocol):
 
     def count(self, request: QueryRequest) -> int:
         """How many rows the query has, its limit and offset counted in."""
+
+    def explain_access(self, request: AccessRequest) -> list[AccessAnswer]:
+        """For each verb the rule that allows somebody to do it with an entity, or why none does."""
 
     def explain(self, request: QueryRequest) -> str:
         """The statement that would run, its parameters and the database's plan, as text for a person."""

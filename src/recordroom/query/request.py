@@ -15,6 +15,8 @@ from ..model.schema import EntityType
 from .syntax import Query
 
 __all__ = [
+    "AccessAnswer",
+    "AccessRequest",
     "Change",
     "DatabaseInfo",
     "Header",
@@ -147,6 +149,32 @@ class Hit(msgspec.Struct, kw_only=True, omit_defaults=True):
     id: bytes
     rank: float
     snippets: dict[str, str] = {}
+
+
+class AccessRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Ask why a user, given by id or by name, may or may not do something with an entity; without either: who asks."""
+
+    database: str
+    type: str
+    id: bytes
+    user: bytes = b""
+    user_name: str = ""
+
+
+class AccessAnswer(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
+    """Whether somebody may do `verb` with an entity, and by which rule.
+
+    Where it is allowed: the name of the `role`, the id of the `rule` (of the Share, where `role` is ""), its `condition` as it
+    was written, and the `attributes` that it is about (() for all). `why` says it for a person, also where nothing allows it.
+    """
+
+    verb: str
+    allowed: bool
+    role: str = ""
+    rule: bytes = b""
+    condition: str = ""
+    attributes: tuple[str, ...] = ()
+    why: str = ""
 
 
 class Header(msgspec.Struct, kw_only=True, omit_defaults=True):

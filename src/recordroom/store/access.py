@@ -25,11 +25,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from ..errors import PermissionDenied
-from ..model.actor import Actor
+from ..errors import PermissionDenied, UnknownName
+from ..model.actor import OWNER, Actor
+from ..model.schema import close_names
 from .access_rules import EVERY_TYPE, VERBS, Grant, Rules
 from .account_changes import ACCOUNTS_DATABASE
-from .actor_facts import ShareRow, UserFacts, facts_of, has_accounts
+from .actor_facts import ShareRow, UserFacts, facts_of, has_accounts, names_of_users
 from .catalog import Catalog, Catalogs
 from .compile import allowed_statement
 from .default_roles import ACCOUNT_TYPES
@@ -38,7 +39,7 @@ from .plans import Fetch, Plan
 if TYPE_CHECKING:
     from .opened import Opened
 
-__all__ = ["Access", "Grant", "access_of", "allowed", "visible"]
+__all__ = ["Access", "Grant", "access_of", "allowed", "user_named", "visible"]
 
 _MOST_USERS = 10_000
 _AT_ONCE = 20_000
@@ -49,8 +50,11 @@ _MOST_RULES = 500
 class Access:
     """What one actor may do: grants, and the facts that stand for `$actor` in their conditions. Immutable."""
 
-    def __init__(self, actor: Actor, grants: Sequence[Grant], facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self, actor: Actor, grants: Sequence[Grant], facts: Mapping[str, Any], shares: Sequence[ShareRow] = ()
+    ) -> None:
         self.actor = actor
+        self.shares = shares
         self.facts = facts
         self.admin = not actor.scopes or "admin" in actor.scopes
         verbs = _verbs(actor.scopes)
@@ -135,7 +139,7 @@ def _resolved(main: Catalog | None, actor: Actor, user: bytes, moment: int) -> P
     if main is None or not has_accounts(main.schema):
         return _owner(actor), None
     found = yield from facts_of(main, user, moment)
-    access = Access(actor, *_grants(user, found))
+    access = Access(actor, *_grants(user, found), found.shares)
     return (None if access.admin and _may_everything(access.grants) else access), found.until
 
 
@@ -177,6 +181,25 @@ def _may_everything(grants: Sequence[Grant]) -> bool:
     whole = {(grant.verb, grant.type) for grant in grants if grant.whole}
     wanted = {("define", EVERY_TYPE)} | {(verb, each) for verb in VERBS for each in (EVERY_TYPE, *ACCOUNT_TYPES)}
     return wanted <= whole
+
+
+# --- by name --------------------------------------------------------------------------------------
+
+
+def user_named(main: Catalog | None, name: str) -> Plan[Actor]:
+    """The user of that name, as an actor; UnknownName with close names where there is none.
+
+    In a room without accounts it is a name and nothing else, and "owner" is the owner everywhere.
+    """
+    if name == OWNER.name or main is None or not has_accounts(main.schema):
+        return Actor(name=name)
+    names = yield from names_of_users(main)
+    found = names.get(name)
+    if found is None:
+        close = close_names(name, names)
+        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        raise UnknownName(f"There is no user {name!r} in this room.{hint}", name=name, suggestions=close)
+    return Actor(name=name, user=found)
 
 
 # --- tokens ---------------------------------------------------------------------------------------

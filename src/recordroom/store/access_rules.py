@@ -33,8 +33,8 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """What one rule, share or built-in rule allows.
 
     `verb` on entities of `type` ("*": every type that is not about accounts) in `database` ("": each), where
-    `condition` holds ("": always), and `attributes` of them ((): all). `role` and `rule` say where it is from: for
-    shares `role` is "" and `rule` the Share; for what everybody may do both are empty.
+    `condition` holds ("": always), and `attributes` of them ((): all). `role` and `rule` say where it is from; for
+    shares, which are one grant for all of a type, and for what everybody may do, both are empty.
     """
 
     verb: str

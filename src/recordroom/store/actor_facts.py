@@ -17,7 +17,7 @@ from .layout import layout_of
 from .plans import Fetch, Plan, Row
 from .sqltext import id_list, marked, quoted
 
-__all__ = ["RuleRow", "ShareRow", "UserFacts", "facts_of", "has_accounts"]
+__all__ = ["RuleRow", "ShareRow", "UserFacts", "facts_of", "has_accounts", "names_of_users"]
 
 _NEEDED = ("User", "Group", "Role", "Rule")
 
@@ -82,6 +82,12 @@ def facts_of(catalog: Catalog, user: bytes, moment: int) -> Plan[UserFacts]:
     }
     ends = [share.ends for share in shares if share.ends is not None]
     return UserFacts(str(own["name"]), facts, tuple(rules), tuple(shares), min(ends, default=None))
+
+
+def names_of_users(catalog: Catalog) -> Plan[dict[str, bytes]]:
+    """The id of every user by name."""
+    rows = yield from _Reader(catalog).rows("User", ("name", "id"), "{name} IS NOT NULL", ())
+    return {row[0]: bytes(row[1]) for row in rows}
 
 
 class _Reader:

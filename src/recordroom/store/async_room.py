@@ -15,6 +15,8 @@ from ..model.actor import OWNER, Actor
 from ..model.operations import Commit, CommitResult, Operation
 from ..model.schema import Schema
 from ..query.request import (
+    AccessAnswer,
+    AccessRequest,
     Change,
     DatabaseInfo,
     Header,
@@ -157,6 +159,10 @@ class AsyncRoom:
     async def count(self, request: QueryRequest) -> int:
         """How many rows a query has, its limit and offset counted in."""
         return await self.read(self._requests.count(request))
+
+    async def explain_access(self, request: AccessRequest) -> list[AccessAnswer]:
+        """For each verb the rule that allows somebody to do it with an entity, or why none does."""
+        return await self.read(self._requests.explain_access(request))
 
     async def explain(self, request: QueryRequest) -> str:
         """The statement that would run, its parameters and the database's plan, for a person."""

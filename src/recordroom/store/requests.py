@@ -16,6 +16,8 @@ from ..model.kinds import text_is_clean
 from ..model.operations import Commit, CommitResult, Operation
 from ..model.schema import Schema
 from ..query.request import (
+    AccessAnswer,
+    AccessRequest,
     Change,
     DatabaseInfo,
     Header,
@@ -31,6 +33,7 @@ from ..query.request import (
 )
 from ..query.subscriptions import Followed, FollowRequest
 from .access import access_of
+from .access_explained import explain_access_plan
 from .access_journal import entries_seen, header_seen
 from .access_schema import check_drop
 from .access_search import search_seen
@@ -224,6 +227,10 @@ class Requests:
             return (yield from header_plan(revision_or_id))
 
         return self.read(plan)
+
+    def explain_access(self, request: AccessRequest) -> Read[list[AccessAnswer]]:
+        """For each verb the rule that allows somebody to do it with an entity, or why none does."""
+        return self.read(lambda catalogs: explain_access_plan(self._opened, self.actor, catalogs, request))
 
     def revert(self, revision: int, commit: Commit) -> Write[CommitResult]:
         """Apply the inverse of the commit with `revision` under the id and notes of `commit`."""

@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from ..errors import RoomReadOnly, SessionClosed, StoreUnavailable
-from ..model.actor import Actor
+from ..model.actor import OWNER, Actor
 from ..model.operations import Commit, CommitResult, Operation
 from ..model.schema import Schema
 from ..query.request import (
+    AccessAnswer,
+    AccessRequest,
     Change,
     DatabaseInfo,
     Header,
@@ -32,12 +34,14 @@ from ..query.request import (
     SearchRequest,
 )
 from ..query.subscriptions import Followed, FollowRequest
+from .access import access_of, user_named
+from .account_changes import ACCOUNTS_DATABASE
 from .catalog import Catalog, catalog_of
 from .followers import FOLLOWERS
 from .opened import FollowersBehind, Opened, change_settings
 from .opening import Mode, Opening, open_shared
 from .past import pruned_plan, retention_plan
-from .plans import Driver
+from .plans import Driver, Plan
 from .requests import Read, Requests, Write, check_actor, now
 from .settings import Settings
 from .tries import Tries
@@ -73,12 +77,21 @@ class Room:
 
         Made where there is none, unless `create` is false (RoomNotFound then). For writing, an embedded room is
         one process's at a time: RoomLocked after `wait` seconds. `settings` change the room's settings.
+
+        In a room with accounts `actor` is the name of a user, who may do what rules allow (UnknownName where there is
+        none of that name); "owner" is the owner, who may do everything. In a room without it is a name for the journal.
         """
         check_actor(actor)
         opened, give_back = open_shared(
             Opening(where=str(where), mode=mode, create=create, wait=wait, settings=settings)
         )
-        return cls(opened, give_back, Actor(name=actor))
+        if actor == OWNER.name:
+            return cls(opened, give_back, OWNER)
+        try:
+            return cls(opened, give_back, opened.driver.run(_user(opened, actor)))
+        except BaseException:
+            give_back()
+            raise
 
     def acting(self, actor: Actor) -> Room:
         """The same room for another actor, for as long as this one is open."""
@@ -201,6 +214,10 @@ class Room:
         """How many rows a query has, its limit and offset counted in."""
         return self._read(self._requests.count(request))
 
+    def explain_access(self, request: AccessRequest) -> list[AccessAnswer]:
+        """For each verb the rule that allows somebody to do it with an entity, or why none does."""
+        return self._read(self._requests.explain_access(request))
+
     def explain(self, request: QueryRequest) -> str:
         """The statement that would run, its parameters and the database's plan, for a person."""
         return self._read(self._requests.explain(request))
@@ -304,3 +321,10 @@ class Room:
         """Give back space that is not used."""
         self._check_writable()
         self.driver.compact()
+
+
+def _user(opened: Opened, name: str) -> Plan[Actor]:
+    catalogs = yield from opened.current()
+    actor = yield from user_named(catalogs.by_key.get(ACCOUNTS_DATABASE), name)
+    yield from access_of(opened, actor, catalogs)
+    return actor

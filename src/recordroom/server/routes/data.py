@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ...model.operations import Commit, CommitResult
 from ...query.request import (
+    AccessAnswer,
+    AccessRequest,
     Change,
     HistoryRequest,
     Hit,
@@ -60,6 +62,10 @@ async def search(call: Call) -> None:
     await call.give(await call.room.search(request))
 
 
+async def access(call: Call) -> None:
+    await call.give(await call.room.explain_access(await call.take(AccessRequest)))
+
+
 async def revert(call: Call) -> None:
     request = await call.take(RevertRequest)
     await call.give(await call.room.revert(request.revision, request.commit))
@@ -84,6 +90,7 @@ ROUTES = (
     _post("/v1/commit", commit, Commit, CommitResult, "Apply changes: all of them, once, or none"),
     _post("/v1/history", history, HistoryRequest, list[Change], "Who changed what of one entity"),
     _post("/v1/search", search, SearchRequest, list[Hit], "Entities whose texts hold every word"),
+    _post("/v1/access", access, AccessRequest, list[AccessAnswer], "Why somebody may do what with an entity"),
     _post("/v1/revert", revert, RevertRequest, CommitResult, "Undo a commit by its inverse"),
     _post("/v1/preview", preview, PreviewRequest, list[SchemaEffect], "What changes of the schema would do"),
 )
