@@ -10,16 +10,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from . import footprint, jobs, report
+from . import footprint, jobs, report, served
 from .growth import growth
 from .harness import say
 from .orm import Orm
 from .ours import OursByColumns, sqlite_settings
-from .places import Folders, postgres
+from .places import Folders, Place, postgres
 from .raw import Settings, Sqlite3
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-NAMES = ("create", "query", "update", "followers", "change", "memory", "siblings", "import", "growth")
+NAMES = ("create", "query", "update", "followers", "change", "memory", "siblings", "import", "growth", "http", "small")
 
 
 class Scale(NamedTuple):
@@ -30,6 +30,8 @@ class Scale(NamedTuple):
     loaded: tuple[int, ...]
     memory: tuple[int, int]
     sizes: tuple[int, ...]
+    small: tuple[int, int]  # reads and commits of a round
+    many: int  # requests while memory is watched
 
 
 CONDITIONS = (
@@ -39,10 +41,20 @@ CONDITIONS = (
     "followers (search, history) work behind the commits, and are measured by themselves",
     "raw drivers: one table with the same columns, the 16-byte id ready-made and as primary key, the datetime as integer",
     "SQLAlchemy ORM: a declarative class, `add_all`, `scalars(select(…)).all()`, ids ready-made",
+    "over HTTP: `recordroom serve` in a process of its own on loopback, msgpack, an API key, access rules, journal and events on",
+    "small requests: 8 connections of a load generator in a process of its own; the bare handler is raw ASGI on the same uvicorn",
     "everybody's garbage collector runs as Python sets it up; what pauses it is recordroom's own code",
 )
-FULL = Scale(10_000, 7, (10, 10_000, 100_000), (100_000, 200_000), (1_000, 10_000, 100_000, 1_000_000))
-QUICK = Scale(10_000, 3, (10, 10_000), (20_000, 50_000), (1_000, 10_000))
+FULL = Scale(
+    10_000,
+    7,
+    (10, 10_000, 100_000),
+    (100_000, 200_000),
+    (1_000, 10_000, 100_000, 1_000_000),
+    (10_000, 4_000),
+    1_000_000,
+)
+QUICK = Scale(10_000, 3, (10, 10_000), (20_000, 50_000), (1_000, 10_000), (3_000, 1_500), 20_000)
 
 
 def arguments() -> argparse.Namespace:
@@ -55,7 +67,28 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def timed_jobs(field: jobs.Field, scale: Scale, chosen: set[str]) -> Iterator[report.Section]:
+def over_http(place: Place, settings: Settings | None, scale: Scale) -> Iterator[report.Section]:
+    """The same jobs through a server."""
+    with ExitStack() as stack:
+        server = stack.enter_context(served.served(place.new(stack), process=True))
+        field = served.HttpField(place, settings, server)
+        yield from timed_jobs(field, scale, {"create", "query", "update", "change"})
+
+
+def small(scale: Scale) -> Iterator[report.Section]:
+    """Small requests from many connections, next to a bare handler; then next to an export; then a million of them."""
+    reads, commits = scale.small
+    with served.small_requests(Folders(), 100_000) as (port, server):
+        for kind, requests in (("read", reads), ("commit", commits)):
+            say(f"small {kind}s")
+            yield report.small(kind, served.compare(port, server, kind, scale.rounds, requests))
+        say("small reads during an export")
+        yield report.during_export(*served.during_export(server, reads))
+        say(f"memory over {scale.many:,} requests")
+        yield report.steady(scale.many, served.memory(server, scale.many))
+
+
+def timed_jobs(field: jobs.Field | served.HttpField, scale: Scale, chosen: set[str]) -> Iterator[report.Section]:
     """The jobs that are run on each make of database."""
     name = field.place.name
     for job in (jobs.create, jobs.query, jobs.update):
@@ -104,10 +137,16 @@ def main() -> int:
         if wanted.database != "postgresql":
             sections += timed_jobs(jobs.Field(Folders(), settings), scale, chosen)
             sections += once(scale, settings, chosen)
-        if wanted.database != "sqlite" and chosen & {"create", "query", "update", "followers", "change"}:
+            if "http" in chosen:
+                sections += over_http(Folders(), settings, scale)
+            if "small" in chosen:
+                sections += small(scale)
+        if wanted.database != "sqlite" and chosen & {"create", "query", "update", "followers", "change", "http"}:
             databases = stack.enter_context(postgres())
             notes.append(f"{databases.version()}, with its default settings: a commit waits for the disk")
             sections += timed_jobs(jobs.Field(databases, None), scale, chosen)
+            if "http" in chosen:
+                sections += over_http(databases, None, scale)
     notes.append(
         f"{scale.rounds} rounds after a warm-up ({3 * scale.rounds} of queries), medians; the whole run took {time.perf_counter() - started:.0f} s"
     )

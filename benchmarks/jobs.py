@@ -11,6 +11,7 @@ from .orm import Orm, OrmReadThrough
 from .ours import Ours, OursByColumns, OursReadThrough
 from .places import Place
 from .raw import Apsw, Psycopg, PsycopgCopy, Settings, Sqlite3
+from .served import HttpField
 from .subject import Subject, filled
 
 Timings = dict[str, Timing]
@@ -22,6 +23,7 @@ class Field:
     def __init__(self, place: Place, settings: Settings | None) -> None:
         self.place = place
         self.ours = Ours(place)
+        self.filler: Subject = OursByColumns(place)
         self.creators: list[Subject] = [self.ours, OursByColumns(place)]
         self.readers: list[Subject] = [self.ours]
         self.raws: list[Subject]
@@ -37,7 +39,7 @@ class Field:
         self.updaters: list[Subject] = [self.ours, *self.raws, orm]
 
 
-def create(field: Field, count: int, rounds: int) -> Timings:
+def create(field: Field | HttpField, count: int, rounds: int) -> Timings:
     """`count` new records in one transaction into an empty table."""
 
     def contestant(subject: Subject) -> Contestant:
@@ -52,7 +54,7 @@ def create(field: Field, count: int, rounds: int) -> Timings:
     return interleaved([contestant(each) for each in field.creators], count=count, rounds=rounds)
 
 
-def query(field: Field, count: int, rounds: int) -> Timings:
+def query(field: Field | HttpField, count: int, rounds: int) -> Timings:
     """All of a table's `count` records, in a session that has none of them yet."""
     with ExitStack() as tables:
 
@@ -69,7 +71,7 @@ def query(field: Field, count: int, rounds: int) -> Timings:
         return interleaved([contestant(each) for each in field.readers], count=count, rounds=3 * rounds)
 
 
-def update(field: Field, count: int, rounds: int) -> Timings:
+def update(field: Field | HttpField, count: int, rounds: int) -> Timings:
     """One attribute of each of `count` loaded records set and written, in one transaction."""
     values = [1000 + i for i in range(count)]
 
@@ -84,10 +86,10 @@ def update(field: Field, count: int, rounds: int) -> Timings:
     return interleaved([contestant(each) for each in field.updaters], count=count, rounds=rounds)
 
 
-def one_change(field: Field, loaded: Sequence[int], rounds: int) -> Timings:
+def one_change(field: Field | HttpField, loaded: Sequence[int], rounds: int) -> Timings:
     """The commit of one changed value, in sessions that hold more and more entities of one room."""
     with ExitStack() as sessions:
-        where = filled(OursByColumns(field.place), sessions, max(loaded))
+        where = filled(field.filler, sessions, max(loaded))
 
         def contestant(position: int, size: int) -> Contestant:
             session = field.ours.open(sessions, where)

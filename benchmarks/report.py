@@ -14,7 +14,20 @@ from .footprint import Memory
 from .growth import Stage
 from .harness import ratios
 from .jobs import Timings
-from .targets import GROWTH, IMPORT, MEMORY, ONE_CHANGE, SIBLINGS, SPEED, Target
+from .load import Measured
+from .served import Small
+from .targets import (
+    DURING_EXPORT,
+    GROWTH,
+    IMPORT,
+    MEMORY,
+    ONE_CHANGE,
+    SIBLINGS,
+    SMALL,
+    SPEED,
+    STEADY,
+    Target,
+)
 
 TITLES = {"create": "create + commit", "query": "query → entities", "update": "set one attribute on each + commit"}
 
@@ -64,7 +77,8 @@ def speed(job: str, database: str, timings: Timings) -> Section:
             by_round = ratios(timings[against], timings[ours])
             # What slows the machine down for a while falls on neighbours alike, so rounds are compared with rounds.
             reached = statistics.median(by_round)
-            work = TITLES[job] if ours == "recordroom" else f"{TITLES[job]} ({ours.partition(' ')[2]})"
+            how = ours.replace("recordroom over HTTP", "").replace("recordroom", "").strip(", ")
+            work = f"{TITLES[job]} ({how})" if how else TITLES[job]
             rows.append(
                 Row(
                     work,
@@ -189,6 +203,60 @@ def growth(database: str, stages: Sequence[Stage]) -> Section:
         ],
     )
     return Section(rows, f"growth, {database}", figures)
+
+
+def small(kind: str, found: Small) -> Section:
+    """Small requests next to a bare handler."""
+    target = SMALL[kind]
+    by_round = [ours / bare for ours, bare in zip(found.ours, found.bare, strict=True)]
+    reached = statistics.median(by_round)
+    work = {"read": "small reads of 100 rows, 8 connections", "commit": "small commits, 8 connections"}[kind]
+    low, _, high = statistics.quantiles(by_round, n=4, method="inclusive")
+    row = Row(
+        work, "SQLite, HTTP", "a bare handler", f"{reached:.0%}", f"{low:.0%} to {high:.0%}",
+        f"{target.hold:.0%} / {target.goal:.0%}", target.verdict(reached),
+    )  # fmt: skip
+    figures = table(
+        ["who", "requests per second", "p99"],
+        [
+            ["bare handler", f"{statistics.median(found.bare):,.0f}", ""],
+            ["recordroom", f"{statistics.median(found.ours):,.0f}", f"{statistics.median(found.p99) * 1e3:.1f} ms"],
+        ],
+    )
+    return Section([row], f"{work}, SQLite", figures)
+
+
+def during_export(alone: Measured, busy: Measured) -> Section:
+    """Latency of small reads next to an export."""
+    reached = busy.quantile(0.99) * 1e3
+    work = "p99 of small reads during an export of 100,000 rows"
+    target = DURING_EXPORT
+    row = Row(
+        work, "SQLite, HTTP", "–", f"{reached:.1f} ms", "", f"{target.hold:g} ms / {target.goal:g} ms",
+        target.verdict(reached),
+    )  # fmt: skip
+    figures = table(
+        ["when", "p50", "p99", "longest"],
+        [
+            [name, *(f"{measured.quantile(part) * 1e3:.1f} ms" for part in (0.5, 0.99, 1.0))]
+            for name, measured in (("alone", alone), ("during an export", busy))
+        ],
+    )
+    return Section([row], "small reads on one connection, SQLite", figures)
+
+
+def steady(requests: int, found: Sequence[int]) -> Section:
+    """Memory of a server over many requests."""
+    reached = found[-1] / found[0]
+    row = Row(
+        f"memory of the server over {requests:,} small reads", "SQLite, HTTP", "itself after a tenth of them",
+        f"{reached:.2f}×", "", f"{STEADY.hold:g}× / {STEADY.goal:g}×", STEADY.verdict(reached),
+    )  # fmt: skip
+    figures = table(
+        ["requests", "resident"],
+        [[f"{requests * (place + 1) // len(found):,}", f"{size / 2**20:.1f} MB"] for place, size in enumerate(found)],
+    )
+    return Section([row], "memory of a server", figures)
 
 
 def machine() -> list[str]:
