@@ -1,4 +1,4 @@
-"""A session on each database, with types of every kind and relation."""
+"""A session with types of every kind and relation, four times: on each database, in this process and behind a server."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from recordroom.client.session import Session
 from recordroom.model.ids import new_id
 from recordroom.model.operations import Commit, DefineType
 from recordroom.model.schema import Attribute, EntityType
+from tests.client.street import Street, open_session
 
 A = Attribute
 
@@ -144,12 +145,52 @@ def sqlite_place(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
     return lambda: str(shutil.copytree(folder / "types.room", folder / f"{next(numbers)}.room"))
 
 
+@pytest.fixture(scope="session")
+def street() -> Iterator[Street]:
+    """A server for the rooms of all tests."""
+    with Street() as found:
+        yield found
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def where(request: pytest.FixtureRequest) -> str:
-    """The address of a room that has the types and no entities; a test that uses it runs on both databases."""
-    name = "sqlite_place" if request.param == "sqlite" else "postgres_place"
-    address: str = request.getfixturevalue(name)()
-    return address
+def database(request: pytest.FixtureRequest) -> str:
+    """Which database the rooms are on."""
+    found: str = request.param
+    return found
+
+
+@pytest.fixture(params=["embedded", "http"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """How sessions reach rooms; a test that makes sense in this process only is parametrized with "embedded" alone."""
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+def places_with_types(request: pytest.FixtureRequest, database: str, transport: str) -> Iterator[Callable[[], str]]:
+    """Each call is the address of a room that has the types and no entities. On PostgreSQL it empties the one before."""
+    make = request.getfixturevalue("sqlite_place" if database == "sqlite" else "postgres_place")
+    if transport == "embedded":
+        yield make
+        return
+    street: Street = request.getfixturevalue("street")
+    opened: list[str] = []
+
+    def address() -> str:
+        while opened:
+            street.close(opened.pop())
+        opened.append(street.open(make()))
+        return opened[-1]
+
+    yield address
+    while opened:
+        street.close(opened.pop())
+
+
+@pytest.fixture
+def where(places_with_types: Callable[[], str]) -> str:
+    """The address of a room that has the types and no entities."""
+    return places_with_types()
 
 
 @pytest.fixture
@@ -157,11 +198,11 @@ def connect(where: str) -> Iterator[Connect]:
     """Opens sessions on one room, which has the types."""
     sessions: list[Session] = []
 
-    def open_session(**options: Any) -> Session:
-        sessions.append(rr.connect(where, **options))
+    def open_here(**options: Any) -> Session:
+        sessions.append(open_session(where, **options))
         return sessions[-1]
 
-    yield open_session
+    yield open_here
     for session in sessions:
         session.close()
 

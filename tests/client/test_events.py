@@ -16,6 +16,7 @@ from recordroom.errors import InvalidQuery, InvalidValue, PastPruned, QuerySynta
 from recordroom.model.events import COMMIT, MOST_CHANGES, REPLY
 from recordroom.model.operations import DropAttribute, DropType
 from tests.client.conftest import Connect
+from tests.client.street import room_behind
 
 
 class Heard:
@@ -419,6 +420,7 @@ def test_closing_the_session_ends_the_listener(connect: Connect) -> None:
         session.events  # noqa: B018
 
 
+@pytest.mark.parametrize("transport", ["embedded"], indirect=True)
 def test_a_database_that_is_away_for_a_while_loses_nothing(
     session: Session, other: Session, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -509,12 +511,14 @@ def test_topics_of_our_own_cannot_be_published(session: Session) -> None:
 def pruned(session: Session, other: Session) -> int:
     for name in "abc":
         task(other, name)
-    session.transport.prune(0)  # type: ignore[attr-defined]
+    with room_behind(session) as room:
+        room.prune(0)
     last = task(other, "d")["revision"]
     assert isinstance(last, int)
     return last
 
 
+@pytest.mark.parametrize("transport", ["embedded"], indirect=True)
 def test_a_subscriber_is_told_what_was_pruned_and_hears_the_rest(session: Session, other: Session) -> None:
     heard, lost = Heard(), []
     session.events.subscribe("*", heard, on_lost=lost.append)
@@ -526,6 +530,7 @@ def test_a_subscriber_is_told_what_was_pruned_and_hears_the_rest(session: Sessio
     assert lost[0].oldest == heard.revisions[0]
 
 
+@pytest.mark.parametrize("transport", ["embedded"], indirect=True)
 def test_without_on_lost_a_subscription_ends_and_others_go_on(
     session: Session, other: Session, caplog: pytest.LogCaptureFixture
 ) -> None:

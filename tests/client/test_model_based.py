@@ -1,4 +1,4 @@
-"""A session against an oracle in plain Python, on both databases: any order of edits, commits, others' commits.
+"""A session against an oracle in plain Python, embedded and remote, on both databases: any order of edits and commits.
 
 RECORDROOM_EXAMPLES multiplies the number of examples.
 """
@@ -21,10 +21,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-import recordroom as rr
 from recordroom.client.session import Session
 from recordroom.errors import Conflict, Error, InvalidReference, NotFound
 from tests.client.oracle import ATTRIBUTES, GONE, REFERENCES, Pending, View, World
+from tests.client.street import open_session
 
 EXAMPLES = 40 * int(os.environ.get("RECORDROOM_EXAMPLES", "1"))
 STEPS = 25
@@ -46,8 +46,8 @@ class SessionMachine(RuleBasedStateMachine):
         super().__init__()
         type(self).ran += 1
         address = type(self).where()
-        self.mine = rr.connect(address, page_size=3)
-        self.others = rr.connect(address, actor="other")
+        self.mine = open_session(address, page_size=3)
+        self.others = open_session(address, actor="other")
         self.world = World(revision=self.mine.transport.journal(0, 100)[-1].header.revision)
         self.view = View(self.world)
         self.handles: dict[str, Any] = {}  # id → entity of `mine`
@@ -450,14 +450,11 @@ class SessionMachine(RuleBasedStateMachine):
         assert found == self.world.snapshots[revision]
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_a_session_does_what_the_oracle_says(
-    database: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+    database: str, transport: str, places_with_types: Callable[[], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = request.getfixturevalue("sqlite_place" if database == "sqlite" else "postgres_place")
-
     class Machine(SessionMachine):
-        where = staticmethod(place)
+        where = staticmethod(places_with_types)
         ran = 0
 
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
@@ -473,5 +470,5 @@ def test_a_session_does_what_the_oracle_says(
         ),
     )
     with capsys.disabled():
-        print(f"\nsession against oracle on {database}: {Machine.ran} examples of up to {STEPS} steps")
+        print(f"\n{transport} session against oracle on {database}: {Machine.ran} examples of up to {STEPS} steps")
     assert Machine.ran >= EXAMPLES

@@ -10,14 +10,23 @@ import pytest
 
 from recordroom.client.session import Session
 from tests.client.conftest import Connect
+from tests.client.street import room_behind
 
 
 def cost(session: Session, work: Callable[[], Any]) -> tuple[int, int]:
     """(round trips, SQL statements) of some work."""
-    driver = session.transport.driver  # type: ignore[attr-defined]
-    trips, statements = session.round_trips, driver.statements
-    work()
-    return session.round_trips - trips, driver.statements - statements
+    with room_behind(session) as room:
+        trips, statements, requests = session.round_trips, room.driver.statements, sent(session)
+        work()
+        trips, statements = session.round_trips - trips, room.driver.statements - statements
+    assert sent(session) - requests == (trips if hasattr(session.transport, "caller") else 0)
+    return trips, statements
+
+
+def sent(session: Session) -> int:
+    """How many requests went over the network."""
+    caller = getattr(session.transport, "caller", None)
+    return 0 if caller is None else int(caller.sent)
 
 
 def fill_flights(session: Session, count: int = 500, planes: int = 300) -> None:
