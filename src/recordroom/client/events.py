@@ -35,6 +35,7 @@ _Mark = tuple[int, int]  # revision, place in it
 _WHOLE = sys.maxsize  # behind every place of a revision
 _SLICE = 0.5  # seconds between looks at whether to stop, where asking costs nothing
 _LONGEST_PAUSE = 5.0
+_LONGEST_WAIT = 30.0
 _PASSING = (429, 502, 503, 504)  # statuses of errors that another try may not meet
 
 _log = logging.getLogger("recordroom.events")
@@ -148,6 +149,7 @@ class Events:
         self._pumper = 0
         self._listener: Listener | None = None
         self._pause = 0.0
+        self._patience = _SLICE
 
     def __repr__(self) -> str:
         return f"<Events of {self._session!r}: {len(self._subscribers)} subscribers>"
@@ -181,6 +183,7 @@ class Events:
         with self._lock:
             self._subscribers.append(subscription)
             self._subscribers.sort(key=lambda each: each.priority)
+        self._patience = _SLICE
         self._changed.set()
         return subscription
 
@@ -275,9 +278,13 @@ class Events:
         return called
 
     def _slice(self) -> float:
-        """How long one request may wait: a session that is far away says so."""
+        """How long one request may wait.
+
+        A transport to which asking costs something says how long; one that has just begun to wait waits less, as a new
+        subscriber is heard with the next request.
+        """
         longest: float = getattr(self._session.transport, "longest_wait", _SLICE)
-        return longest
+        return min(self._patience, longest)
 
     def _step(self, stopped: threading.Event, wait: float) -> tuple[int, bool]:
         """Ask once and deliver; what cannot be reached is asked again, after a pause that grows."""
@@ -325,6 +332,7 @@ class Events:
             subscriber={"id": self.id},
         )
         followed = self._session.transport.follow(request)
+        self._patience = _SLICE if followed.deliveries else min(self._patience * 2, _LONGEST_WAIT)
         called = 0
         places = {question: place for place, question in enumerate(questions)}
         for delivery in followed.deliveries:

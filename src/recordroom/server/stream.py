@@ -101,9 +101,9 @@ async def race(*waiting: Awaitable[Any]) -> int:
 # --- frames ---------------------------------------------------------------------------------------
 
 
-def frames(followed: Followed) -> Iterator[Followed]:
+def frames(followed: Followed, before: int) -> Iterator[Followed]:
     """One part for each revision, so that every place between two parts is one to resume at; then the position reached."""
-    last = 0
+    last = before
     for revision, deliveries in groupby(followed.deliveries, lambda each: each.event.revision):
         last = revision
         yield Followed(position=revision, deliveries=list(deliveries))
@@ -138,28 +138,24 @@ async def server_sent(
 ) -> AsyncIterator[bytes]:
     """The text of a stream of server-sent events, until the client, the server or the credential ends."""
     yield b"retry: %d\nid: %d\n\n" % (_RETRY_MILLISECONDS, follower.position)
+    rested = False
     while True:
+        before = follower.position
         try:
             followed = await follower.step()
         except Error as error:
             yield b"event: failure\ndata: " + wire.encode_error(error) + b"\n\n"
             return
-        for part in frames(followed):
+        for part in frames(followed, before):
             yield await _text(follower.room, part)
         if stopping.is_set():
             yield b"event: bye\ndata: {}\n\n"
             return
-        if followed.more:
-            continue
-        first = await race(_alarm(follower), ended(), stopping.wait())
-        if first == 1:
-            return
-        if follower.position == followed.position:
+        if rested and followed.position == before:
             yield b": alive\n\n"
-
-
-async def _alarm(follower: Follower) -> None:
-    await follower.rest(HEARTBEAT)
+        if not followed.more and await race(follower.rest(HEARTBEAT), ended(), stopping.wait()) == 1:
+            return
+        rested = not followed.more
 
 
 async def _text(room: AsyncRoom, part: Followed) -> bytes:

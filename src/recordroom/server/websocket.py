@@ -85,6 +85,7 @@ class _Socket:
         self._message: Message | None = None
         self._arrived = asyncio.Event()
         self._ended: BaseException | None = None
+        self._rested = False
 
     # --- what the client sends ---
 
@@ -158,22 +159,24 @@ class _Socket:
             subscriber=message.subscriber,
         )
         follower = Follower(self._service, self._authorization, request)
+        self._rested = False
         await self._part(follower, Followed(position=await follower.begin()))
         return follower
 
     async def _deliver(self, follower: Follower) -> None:
         """What there is now; then wait for more, for the client or for the end."""
+        before = follower.position
         followed = await follower.step()
-        for part in frames(followed):
+        for part in frames(followed, before):
             await self._part(follower, part)
         if self._service.stopping.is_set():
             raise Refused(RESTARTING, "the server stops; come again")
+        if self._rested and followed.position == before:
+            # Also tells whether the client is still there.
+            await self._part(follower, Followed(position=before))
+        self._rested = not followed.more
         if not followed.more:
-            before = follower.position
-            first = await race(follower.rest(HEARTBEAT), self._arrived.wait(), self._service.stopping.wait())
-            if first == 0 and follower.position == before:
-                # Also tells whether the client is still there.
-                await self._part(follower, Followed(position=follower.position))
+            await race(follower.rest(HEARTBEAT), self._arrived.wait(), self._service.stopping.wait())
 
     async def _part(self, follower: Follower, part: Followed) -> None:
         if self._binary:
