@@ -245,6 +245,22 @@ def test_a_repeated_revert_applies_once(desk: Desk) -> None:
     assert (again.repeated, again.revision) == (True, first.revision)
 
 
+def test_a_repeated_revert_of_relations_and_of_the_schema_applies_once(desk: Desk) -> None:
+    [task] = desk.create("Task", name=["a"])
+    [red] = desk.create("Tag", name=["red"])
+    desk.commit(Link("Task", "tags", [task], [red], ["n"]), SetKeys("Task", "meta", [task], ["k"], ["v"]))
+    linked = desk.revision
+    desk.commit(DefineType(EntityType(name="Fresh")))
+    defined = desk.revision
+
+    for revision in (linked, defined):
+        once = Commit(id=new_id())
+        first = desk.room.revert(revision, once)
+        again = desk.room.revert(revision, once)
+
+        assert (again.repeated, again.revision) == (True, first.revision)
+
+
 def test_commits_that_are_not_there_cannot_be_reverted(desk: Desk) -> None:
     for revision in (desk.revision + 1, 0, -1):
         with pytest.raises(NotFound):

@@ -72,10 +72,13 @@ def revert_plan(catalogs: Mapping[str, Catalog], revision: int, commit: Commit, 
 
 
 def _revert(catalog: Catalog, revision: int, operations: list[Operation], commit: Commit, by: By) -> Plan[CommitResult]:
+    if (yield from was_made(catalog, by.actor, commit)):
+        # What the first time changed would look like a change by others.
+        return (yield from commit_plan(catalog, msgspec.structs.replace(commit, database=catalog.database), by))
     since = yield from schema_operations(catalog.dialect, catalog.database, revision)
     inverse = yield from _inverse(catalog, revision, operations, [operation for _, operation in since])
     inverted = [each.operation for each in inverse]
-    if by.writer is not None and by.writer.access is not None and not (yield from was_made(catalog, by.actor, commit)):
+    if by.writer is not None and by.writer.access is not None:
         yield from check_all_seen(catalog, by.writer.access, inverted)
     if commit.on_conflict != "mine":
         yield from _judge_entries(catalog, revision, inverse)

@@ -10,6 +10,7 @@ from ...model.ids import as_id
 from ...model.schema import Schema
 from ...query.request import DatabaseInfo, Header, JournalEntry, SchemaReply
 from ..call import STRUCTS, Call
+from ..json_form import write_json
 from ..route import Parameter, Route
 from ..values import entries_shown, schema_shown
 
@@ -22,8 +23,15 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 
 async def schema(call: Call) -> None:
     found = await call.room.schema(call.argument)
+    tag = f'"{found.revision}-{found.hash}"'.encode()
+    if call.headers.get(b"if-none-match") == tag:
+        await call.answer(b"", "", 304, (b"etag", tag))
+        return
     reply = SchemaReply(database=call.argument, revision=found.revision, types=list(found.values()))
-    await call.give(reply if call.wants(*STRUCTS) == wire.MSGPACK else schema_shown(reply))
+    if call.wants(*STRUCTS) == wire.MSGPACK:
+        await call.answer(wire.encode(reply), wire.MSGPACK, 200, (b"etag", tag))
+    else:
+        await call.answer(write_json(schema_shown(reply)), wire.JSON, 200, (b"etag", tag))
 
 
 async def journal(call: Call) -> None:
@@ -50,11 +58,14 @@ async def databases(call: Call) -> None:
 
 
 async def create_database(call: Call) -> None:
-    await call.give(await call.room.create_database(await call.take(DatabaseInfo)))
+    made = await call.room.create_database(await call.take(DatabaseInfo))
+    await call.service.look()
+    await call.give(made)
 
 
 async def drop_database(call: Call) -> None:
     await call.room.drop_database(call.argument)
+    await call.service.look()
     await call.answer(b"", "", 204)
 
 
