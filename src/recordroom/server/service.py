@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from ..errors import InvalidRequest, TooManyAttempts
 from ..model.actor import Actor
-from ..model.operations import Commit, CommitResult
+from ..model.operations import SCHEMA_OPERATIONS, Commit, CommitResult
 from ..query.request import HistoryRequest, Page, QueryRequest, SearchRequest
 from ..store.async_room import AsyncRoom
 from .auth.accounts import Accounts
@@ -68,9 +68,15 @@ class Service:
         self._note(page)
         return page
 
+    async def look(self) -> None:
+        """See whether schemas have changed."""
+        await self.room.databases()
+
     async def commit(self, room: AsyncRoom, commit: Commit) -> CommitResult:
         """Apply a commit, and count it."""
         result = await room.commit(commit)
+        if any(isinstance(each, SCHEMA_OPERATIONS) for each in commit.operations):
+            await self.look()
         self.counts.commits += not result.repeated
         self.counts.revision = max(self.counts.revision, result.revision)
         return result

@@ -68,7 +68,9 @@ async def access(call: Call) -> None:
 
 async def revert(call: Call) -> None:
     request = await call.take(RevertRequest)
-    await call.give(await call.room.revert(request.revision, request.commit))
+    result = await call.room.revert(request.revision, request.commit)
+    await call.service.look()
+    await call.give(result)
 
 
 async def preview(call: Call) -> None:
