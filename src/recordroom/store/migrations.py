@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import RoomDamaged, RoomReadOnly, RoomTooNew
-from .plans import Plan, Run
+from .plans import Fetch, Plan, Run
 from .tables import table_statements
 
 __all__ = ["FORMAT", "MIGRATIONS", "Migration", "check_format", "migrate"]
@@ -47,8 +47,11 @@ def check_format(found: int, where: str, *, read_only: bool) -> bool:
     return True
 
 
-def migrate(found: int, dialect: str) -> Plan[None]:
-    """Take a room from format `found` to `FORMAT`."""
+def migrate(dialect: str) -> Plan[None]:
+    """Take a room from the format that it has to `FORMAT`; another process may have done so a moment ago."""
+    [(found,)] = yield Fetch("SELECT format FROM rr_room")
+    if found >= FORMAT:
+        return
     for step in range(found, FORMAT):
         yield from MIGRATIONS[step](dialect)
     yield Run(f"UPDATE rr_room SET format = {FORMAT}")

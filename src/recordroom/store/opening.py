@@ -212,7 +212,7 @@ def _prepared(driver: Driver, opening: Opening, writer: Callable[[float], Driver
     try:
         found = driver.run(_format_of(driver))
         if check_format(found, driver.where, read_only=opening.read_only):
-            driver.write(migrate(found, driver.dialect))
+            driver.rebuild(migrate(driver.dialect))
         opened = Opened(driver, driver.run(room_facts()).settings, writer)
         # Before anything is written: connections are made with it.
         driver.durability = changed(opened.settings, opening.settings).durability

@@ -165,6 +165,9 @@ class Driver(Protocol):
     def snapshot(self) -> AbstractContextManager[Callable[[Statement], Any]]:
         """What answers statements one by one, all of them in one snapshot."""
 
+    def rebuild(self, plan: Plan[T]) -> T:
+        """As `write`, for a plan that changes the room's own tables."""
+
     def watch(self, seconds: float) -> None:
         """Wait until another process may have committed something, or `seconds` have passed."""
 
@@ -187,6 +190,7 @@ class AsyncDriver(Protocol):
     dialect: str
     where: str
     read_only: bool
+    budget: float | None  # seconds that a reading plan may take, or a page of a stream: QueryTimeout
 
     async def run(self, plan: Plan[T]) -> T:
         """Run a reading plan in one snapshot."""

@@ -19,7 +19,6 @@ __all__ = ["Group", "Transaction", "Withdrawn"]
 
 T = TypeVar("T")
 _MOST = 100  # plans in one transaction
-_SECONDS = 0.03  # after so long a transaction takes nobody in any more
 _LOOKS = 3  # turns of the loop in which a request that has arrived becomes one that waits here
 
 
@@ -74,6 +73,7 @@ class Group:
 
     def __init__(self, transaction: Callable[[], AbstractAsyncContextManager[Transaction]]) -> None:
         self._transaction = transaction
+        self.seconds = 0.03  # after so long a transaction takes nobody in any more
         self._waiting: deque[_Entry] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -107,7 +107,7 @@ class Group:
         entries = [first]
         try:
             async with self._transaction() as transaction:
-                end = time.perf_counter() + _SECONDS
+                end = time.perf_counter() + self.seconds
                 first.result = await transaction.drive(first.plan, first.is_wanted)
                 while time.perf_counter() < end and (entry := await self._joining(entries)) is not None:
                     entries.append(entry)

@@ -194,6 +194,17 @@ class PostgresDriver:
             transaction.commit()
             return True
 
+    def rebuild(self, plan: Plan[T]) -> T:
+        """Run a plan that changes the room's own tables, once nobody uses them. Others who want to do so wait."""
+        with self._transaction() as transaction:
+            connection = transaction.begin(WRITE).connection
+            connection.execute(b"SELECT pg_advisory_xact_lock(%s)", (_lock_number(self.schema),))
+            # Not the row that writers lock: who waits for it would be in the way of changing its table.
+            connection.execute(b"LOCK TABLE rr_room IN ACCESS EXCLUSIVE MODE")
+            result = self._drive(transaction, plan)
+            transaction.commit()
+            return result
+
     # --- transactions ---
 
     @contextlib.contextmanager

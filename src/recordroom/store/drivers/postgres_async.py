@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from ...errors import Error, RoomNotFound, RoomReadOnly
+from ...errors import Error, QueryTimeout, RoomNotFound, RoomReadOnly
 from ..plans import ALONE, Fetch, Interrupted, Plan, Row, Statement, Writing
 from ..wake import Wake
 from .grouping import Group, Withdrawn
@@ -48,6 +48,7 @@ class PostgresAsyncDriver:
         self.read_only = driver.read_only
         self.durability: Literal["full", "normal"] = driver.durability
         self.statements = 0
+        self.budget: float | None = None  # seconds for a reading plan, and for each page of a stream
         self._driver = driver
         self._links = AsyncPool(address, read_only=driver.read_only)
         self._group = Group(self._writing)
@@ -58,7 +59,7 @@ class PostgresAsyncDriver:
 
     async def run(self, plan: Plan[T]) -> T:
         """Run a reading plan in one snapshot."""
-        async with self._reading() as transaction:
+        async with self._reading() as transaction, self._budgeted():
             return await self._drive(transaction, plan, _always)
 
     async def write(self, plan: Plan[T], writing: Writing = ALONE) -> T:
@@ -70,11 +71,15 @@ class PostgresAsyncDriver:
     async def stream(self, plan: Plan[tuple[Fetch, Callable[[list[Row]], T]]], size: int) -> AsyncGenerator[T, None]:
         """What the plan makes of the rows of its statement, `size` at a time, of one snapshot, in bounded memory."""
         async with self._reading() as transaction:
-            fetch, shape = await self._drive(transaction, plan, _always)
-            self.statements += 1
-            connection = (await transaction.begun()).connection
-            await take_step_async(connection, declare(fetch))
-            while rows := await take_step_async(connection, forward(fetch, size)):
+            async with self._budgeted():
+                fetch, shape = await self._drive(transaction, plan, _always)
+                self.statements += 1
+                await transaction.take(declare(fetch))
+            while True:
+                async with self._budgeted():
+                    rows = await transaction.take(forward(fetch, size))
+                if not rows:
+                    break
                 yield shape(rows)
 
     async def close(self) -> None:
@@ -118,6 +123,15 @@ class PostgresAsyncDriver:
         finally:
             self._listens = False
             connection.pgconn.finish()
+
+    @contextlib.asynccontextmanager
+    async def _budgeted(self) -> AsyncIterator[None]:
+        """QueryTimeout where the block takes longer than the budget; the statement ends on the server too."""
+        try:
+            async with asyncio.timeout(self.budget):
+                yield
+        except TimeoutError:
+            raise QueryTimeout(seconds=self.budget) from None
 
     # --- transactions ---
 
@@ -244,7 +258,7 @@ class _Transaction:
 
     async def run(self, sql: str) -> None:
         """Run SQL for its effect."""
-        await self._take(await self.begun(), Change(sql.encode()))
+        await self.take(Change(sql.encode()))
 
     def check(self) -> None:
         """Raise the error that a plan has passed over, if the transaction can only be undone because of it."""
@@ -273,6 +287,10 @@ class _Transaction:
             with contextlib.suppress(psycopg.Error):
                 await self.roll_back()
             self._links.give_back(self._link)
+
+    async def take(self, step: Any) -> Any:
+        """The result of one step."""
+        return await self._take(await self.begun(), step)
 
     async def _take(self, link: Link[AsyncConnection], step: Any) -> Any:
         with self._undisturbed(link):

@@ -102,6 +102,10 @@ class SqliteDriver:
             connection.execute("BEGIN")
             yield lambda statement: self._execute(connection, statement)
 
+    def rebuild(self, plan: Plan[T]) -> T:
+        """As `write`."""
+        return self.write(plan)
+
     def watch(self, seconds: float) -> None:
         """Wait a moment: there is nothing that tells of what other processes write."""
         time.sleep(min(seconds, _WATCH_SECONDS))

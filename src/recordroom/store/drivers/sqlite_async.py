@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from time import perf_counter
 from typing import Any, TypeVar
 
 import apsw
 
-from ...errors import RoomReadOnly
+from ...errors import QueryTimeout, RoomReadOnly
 from ..plans import ALONE, Fetch, Interrupted, Plan, Row, Writing
 from ..wake import Wake
 from .grouping import Group, Withdrawn
@@ -25,6 +25,7 @@ __all__ = ["SqliteAsyncDriver"]
 
 T = TypeVar("T")
 _PIECE = 500  # rows
+_BUDGET_STEPS = 10_000  # of SQLite between looks at the clock: less than a millisecond
 _REVISION = Fetch("SELECT revision FROM rr_room")
 
 
@@ -36,6 +37,7 @@ class SqliteAsyncDriver:
     def __init__(self, driver: SqliteDriver) -> None:
         self.where = driver.where
         self.read_only = driver.read_only
+        self.budget: float | None = None  # seconds for a reading plan, and for each page of a stream
         self.turn_seconds = 0.0015  # how long a plan runs before others get their turn
         self._driver = driver
         self._group = Group(self._writing)
@@ -44,7 +46,7 @@ class SqliteAsyncDriver:
 
     async def run(self, plan: Plan[T]) -> T:
         """Run a reading plan in one snapshot."""
-        with self._driver.reader() as connection:
+        with self._driver.reader() as connection, self._budgeted(connection):
             connection.execute("BEGIN")
             return await self._drive(connection, plan, _always)
 
@@ -57,11 +59,17 @@ class SqliteAsyncDriver:
     async def stream(self, plan: Plan[tuple[Fetch, Callable[[list[Row]], T]]], size: int) -> AsyncGenerator[T, None]:
         """What the plan makes of the rows of its statement, `size` at a time, of one snapshot, in bounded memory."""
         with self._driver.reader() as connection:
-            connection.execute("BEGIN")
-            fetch, shape = await self._drive(connection, plan, _always)
-            self._driver.statements += 1
-            with contextlib.closing(Rows(connection, fetch)) as rows:
-                while chunk := await self._take(rows, size):
+            with self._budgeted(connection):
+                connection.execute("BEGIN")
+                fetch, shape = await self._drive(connection, plan, _always)
+                self._driver.statements += 1
+                rows = Rows(connection, fetch)
+            with contextlib.closing(rows):
+                while True:
+                    with self._budgeted(connection):
+                        chunk = await self._take(rows, size)
+                    if not chunk:
+                        break
                     yield shape(chunk)
 
     async def follow(self, wake: Wake) -> None:
@@ -129,6 +137,22 @@ class SqliteAsyncDriver:
             if len(piece) < wanted:
                 break
         return found
+
+    @contextlib.contextmanager
+    def _budgeted(self, connection: apsw.Connection) -> Iterator[None]:
+        """QueryTimeout where the block takes longer than the budget, also in the middle of a statement."""
+        seconds = self.budget
+        if seconds is None:
+            yield
+            return
+        end = perf_counter() + seconds
+        connection.set_progress_handler(lambda: perf_counter() > end, _BUDGET_STEPS)
+        try:
+            yield
+        except apsw.InterruptError:
+            raise QueryTimeout(seconds=seconds) from None
+        finally:
+            connection.set_progress_handler(None)
 
     # --- writing ---
 
