@@ -23,6 +23,16 @@ def postgres_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _settings_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Profiles and variables of whoever runs the tests count for nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECORDROOM_CONFIG", str(tmp_path_factory.mktemp("config")))
+        for name in ("URL", "API_KEY", "USER", "PROFILE", "DATABASE", "PROJECT"):
+            patch.delenv(f"RECORDROOM_{name}", raising=False)
+        yield
+
+
 class Places:
     """Where a test may make rooms: `places("a")` is a new address, for the database that the test runs on."""
 

@@ -54,9 +54,10 @@ Cli = Callable[..., Outcome]
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
-    """Run a command line; it works in an empty folder, and no room is set in the environment."""
+    """Run a command line; it works in an empty folder, and no room is named by the environment or a profile."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RECORDROOM_URL", raising=False)
+    monkeypatch.setenv("RECORDROOM_CONFIG", str(tmp_path / "config"))
 
     def run(*arguments: object) -> Outcome:
         capsys.readouterr()

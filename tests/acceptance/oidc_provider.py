@@ -1,7 +1,7 @@
 """A provider of single sign-on on loopback: oidc-provider-mock, in a process of its own, with what it lacks.
 
 Over the same users, keys and tokens it adds: public clients, PKCE that is checked (RFC 7636), the device flow (RFC 8628, by Authlib's grant),
-ID tokens for refresh tokens, new signing keys on demand, and tokens of other providers to try.
+ID tokens for refresh tokens, new signing keys on demand, and tokens that are wrong in one thing.
 """
 
 from __future__ import annotations
@@ -142,6 +142,9 @@ def _add_pkce(app: Any) -> None:
         if flask.request.path == "/oauth2/authorize" and "code" in query:
             assert flask.request.args["code_challenge_method"] == "S256"
             challenges[query["code"][0]] = flask.request.args["code_challenge"]
+        if "error" in query and "state" not in query:
+            # RFC 6749, section 4.1.2.1 wants it; the mock forgets it.
+            response.headers["Location"] += f"&{urlencode({'state': flask.request.args['state']})}"
         return response
 
 
@@ -260,6 +263,10 @@ def _add_controls(app: Any, lasts: int) -> None:
     def rotate() -> Any:
         flask.g.oidc_provider_mock_storage.jwk = jose.RSAKey.generate_key(is_private=True)
         return ""
+
+    @app.get("/liar/.well-known/openid-configuration")
+    def lie() -> Any:
+        return flask.jsonify(issuer="https://evil.example.org", token_endpoint="https://evil.example.org/token")
 
     @app.post("/test/id-token")
     def make() -> Any:

@@ -18,7 +18,6 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends.fail import Keyring as NoKeyring
 from keyring.backends.null import Keyring as NullKeyring
-from keyring.errors import PasswordDeleteError
 
 import recordroom as rr
 from recordroom.client.asking import ask, private
@@ -31,6 +30,7 @@ from recordroom.client.secret import Secret, secret
 from recordroom.client.target import Target
 from recordroom.client.urls import is_loopback, server_url
 from recordroom.errors import InvalidValue, KeyringUnavailable, NotAuthenticated, StoreUnavailable
+from tests.keyrings import MemoryKeyring, keyring_in_memory
 
 URL = "https://room.example.org"
 
@@ -71,35 +71,11 @@ class Issuer:
             return Granted(access=Secret(f"a{self.count}"), expires_in=self.lasts, refresh=Secret(self.valid))
 
 
-class MemoryKeyring(KeyringBackend):
-    """A keyring in memory."""
-
-    priority = 1  # type: ignore[assignment]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.entries: dict[tuple[str, str], str] = {}
-
-    def get_password(self, service: str, username: str) -> str | None:
-        return self.entries.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self.entries[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        if (service, username) not in self.entries:
-            raise PasswordDeleteError(username)
-        del self.entries[service, username]
-
-
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[MemoryKeyring]:
     monkeypatch.setenv("RECORDROOM_CONFIG", str(tmp_path / "config"))
-    before = keyring.get_keyring()
-    found = MemoryKeyring()
-    keyring.set_keyring(found)
-    yield found
-    keyring.set_keyring(before)
+    with keyring_in_memory() as found:
+        yield found
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from cyclopts import Parameter
 
-from ..errors import Error, NotAuthenticated
+from ..errors import Error, KeyringUnavailable, MissingExtra, NotAuthenticated
 from .output import complain, note, print_json, say
 from .rooms import Json, UsageError
 
@@ -131,29 +131,18 @@ def logout(
         recordroom logout
         recordroom logout https://room.example.org
     """
-    from ..client.login import credentials_for, from_keyring
-
     # A key of the environment is not kept here, and may be in use elsewhere: it is not ended.
     target = _server(url, user, profile, {name: each for name, each in os.environ.items() if name != _KEY})
-    told, reason = False, ""
-    try:
-        found = from_keyring(str(target.url), user) if _bare(target) else credentials_for(target)
-        if found is None:
-            raise NotAuthenticated(
-                f"{target.url}: you are not logged in.", where=target.url, reason="no log-in is kept"
-            )
-        told = _tell_server(str(target.url), found)
-    except Error as error:
-        reason = error.message
-    forgotten = _forget(target)
-    if not (told or forgotten):
-        raise NotAuthenticated(reason, where=target.url, reason="no log-in is kept")
+    trouble = _end(target, user)
+    if not _forget(target) and trouble is not None:
+        raise trouble
+    told = trouble is None or isinstance(trouble, NotAuthenticated)
     if json:
-        print_json({"url": target.url, "server_told": told, "forgotten": forgotten})
+        print_json({"url": target.url, "server_told": told})
     else:
         say(f"You are logged out of {target.url}.")
-    if not told:
-        complain(f"the server was not told, and takes the log-in until it ends: {reason}")
+    if trouble is not None and not told:
+        complain(f"the server was not told, and takes the log-in until it ends: {trouble.message}")
     return 0 if told else 1
 
 
@@ -291,18 +280,28 @@ def _bare(target: Target) -> bool:
     return target.api_key is None and not target.keyring
 
 
-def _tell_server(url: str, credentials: Credentials) -> bool:
+def _end(target: Target, user: str | None) -> Error | None:
+    """End the log-in at the server; what went wrong. NotAuthenticated: there is none that it knows."""
     from ..client.accounts import Accounts
+    from ..client.login import credentials_for, from_keyring
 
-    Accounts(url).log_out(credentials.header())
-    return True
+    url, none = str(target.url), "no log-in is kept"
+    try:
+        found = from_keyring(url, user) if _bare(target) else credentials_for(target)
+        if found is not None:
+            Accounts(url).log_out(found.header())
+            return None
+    except (KeyringUnavailable, MissingExtra):
+        pass
+    except Error as error:
+        return error
+    return NotAuthenticated(f"{url}: you are not logged in.", where=url, reason=none)
 
 
 def _forget(target: Target) -> bool:
     """Keep nothing of the log-in; whether something was kept."""
     from ..client.keeping import forget, kept
     from ..client.profiles import ProfileFile
-    from ..errors import KeyringUnavailable, MissingExtra
 
     url, found = str(target.url), False
     try:

@@ -25,7 +25,7 @@ def history(
     attribute: Annotated[str | None, Parameter(name="--attribute", help="Only changes of this attribute.")] = None,
     limit: Limit = 100,
     room: Room = None,
-    database: Database = "main",
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Show who changed what of one record, newest first.
@@ -126,7 +126,7 @@ def search(
     ] = None,
     limit: Limit = 20,
     room: Room = None,
-    database: Database = "main",
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Find entities by the words of their texts, best first.

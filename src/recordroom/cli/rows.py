@@ -74,7 +74,7 @@ def query(  # noqa: PLR0913 - the options of the command
     ] = False,
     at: Past = None,
     room: Room = None,
-    database: Database = "main",
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Ask a question and see the rows.
@@ -284,7 +284,7 @@ def import_(  # noqa: PLR0913 - the options of the command
     null: Nulls = None,
     no_header: NoHeader = False,
     room: Room = None,
-    database: Database = "main",
+    database: Database = None,
     wait: Wait = 0.0,
     json: Json = False,
 ) -> None:
@@ -398,7 +398,7 @@ def export(  # noqa: PLR0913 - the options of the command
     null: Nulls = None,
     no_header: NoHeader = False,
     room: Room = None,
-    database: Database = "main",
+    database: Database = None,
     json: Json = False,
 ) -> None:
     """Write the rows of a query to a file.

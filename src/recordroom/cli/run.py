@@ -20,8 +20,8 @@ FAILED, WRONG_USAGE, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
 _ABOUT = "Keep structured records, ask about them, and never lose what was there before."
 _HELP = "Exit codes and more: recordroom --help"
 _MORE = f"""\
-A room is a folder, or postgresql://user@host/database. Give it as the first
-argument, with --room, or in RECORDROOM_URL.
+A room is a folder, postgresql://user@host/database, or a server, https://host.
+Give it as the first argument, with --room, in RECORDROOM_URL, or in a profile.
 
 For example:
   recordroom demo

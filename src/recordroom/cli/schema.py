@@ -35,7 +35,7 @@ Drop = Annotated[
 
 
 @schema_app.command(usage="Usage: recordroom schema show [ROOM] [OPTIONS]")
-def show(*words: Words, room: Room = None, database: Database = "main", json: Json = False) -> None:
+def show(*words: Words, room: Room = None, database: Database = None, json: Json = False) -> None:
     """Print the schema as TOML, in the form that `schema apply` reads.
 
     For example:
@@ -56,7 +56,7 @@ def show(*words: Words, room: Room = None, database: Database = "main", json: Js
 
 @schema_app.command(usage="Usage: recordroom schema plan [ROOM] FILE [OPTIONS]")
 def plan(
-    *words: Words, room: Room = None, database: Database = "main", allow_drop: Drop = False, json: Json = False
+    *words: Words, room: Room = None, database: Database = None, allow_drop: Drop = False, json: Json = False
 ) -> None:
     """Show what applying a schema file would change, and do to rows.
 
@@ -73,7 +73,7 @@ def plan(
 def apply(
     *words: Words,
     room: Room = None,
-    database: Database = "main",
+    database: Database = None,
     allow_drop: Drop = False,
     wait: Wait = 0.0,
     json: Json = False,
@@ -90,7 +90,7 @@ def apply(
 
 
 def _change(  # noqa: PLR0913 - what both commands take
-    words: tuple[str, ...], at: tuple[str | None, str], *, allow_drop: bool, json: bool, apply: bool, wait: float
+    words: tuple[str, ...], at: tuple[str | None, str | None], *, allow_drop: bool, json: bool, apply: bool, wait: float
 ) -> None:
     where, (file,) = placed(words, at[0], ("FILE",))
     with open_session(where, at[1], mode="write" if apply else "read", wait=wait) as session:
@@ -135,7 +135,7 @@ def types(
         str | None, Parameter(name=["--output", "-o"], help="Write the module to this file instead of stdout.")
     ] = None,
     room: Room = None,
-    database: Database = "main",
+    database: Database = None,
 ) -> None:
     """Write a module of types for your editor and type checker.
 

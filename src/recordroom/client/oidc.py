@@ -171,7 +171,7 @@ def _slower(provider: Provider, answer: Answer | None, interval: float) -> float
 
 def by_refresh_token(provider: Provider, token: Secret) -> Proof:
     """A proof for a refresh token that the provider gave, for a program that runs unattended."""
-    form = {"grant_type": "refresh_token", "refresh_token": token.reveal(), "scope": " ".join(provider.scopes)}
+    form = {"grant_type": "refresh_token", "refresh_token": token.reveal()}
     return _proof(provider, _tokens(provider, _discover(provider), form), None)
 
 
