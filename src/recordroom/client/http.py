@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Broken", "Connections", "Message", "Options", "Streamed", "timeouts"]
 
-_KEPT = 16  # idle connections
+_KEPT = 64  # idle connections
 _PIECE = 1 << 16
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # What the transport says by itself, and nobody else.
@@ -108,12 +108,13 @@ class Streamed:
 
 
 class _Place(NamedTuple):
-    """A server's connections in one process, and what stands in front of each path."""
+    """A server's connections in one process, what stands in front of each path, and the headers of every request."""
 
     process: int
     manager: urllib3.PoolManager
     pool: urllib3.HTTPConnectionPool
     prefix: str
+    fields: Mapping[str, str]
 
 
 class Connections:
@@ -161,12 +162,11 @@ class Connections:
         import urllib3
         from urllib3.util import make_headers, parse_url
 
-        parts = parse_url(self._url)
+        parts, fields = parse_url(self._url), self._options.fields()
         settings: dict[str, Any] = {
             "maxsize": _KEPT,
             "block": False,
             "timeout": urllib3.Timeout(connect=self._options.connect, read=self._options.read),
-            "headers": self._options.fields(),
         }
         if parts.scheme == "https":
             settings["cert_reqs"] = "CERT_REQUIRED"
@@ -175,19 +175,17 @@ class Connections:
         proxy = _proxy(self._url)
         if proxy is None:
             manager = urllib3.PoolManager(**settings)
-            return _Place(os.getpid(), manager, manager.connection_from_url(self._url), parts.path or "")
+            return _Place(os.getpid(), manager, manager.connection_from_url(self._url), parts.path or "", fields)
         login = parse_url(proxy).auth
         manager = urllib3.ProxyManager(
             proxy, proxy_headers=make_headers(proxy_basic_auth=login) if login else None, **settings
         )
         # A proxy is told the whole address, but where it only passes bytes on, as it does for TLS.
         prefix = (parts.path or "") if parts.scheme == "https" else self._url
-        return _Place(os.getpid(), manager, manager.connection_from_url(self._url), prefix)
+        return _Place(os.getpid(), manager, manager.connection_from_url(self._url), prefix, fields)
 
 
 def _ask(place: _Place, message: Message, *, preload: bool) -> urllib3.BaseHTTPResponse:
-    # Headers that are given replace the pool's.
-    fields = {**place.pool.headers, **message.headers}
     timeout = place.pool.timeout
     if message.read is not None:
         timeout = type(timeout)(connect=timeout.connect_timeout, read=message.read)
@@ -195,7 +193,7 @@ def _ask(place: _Place, message: Message, *, preload: bool) -> urllib3.BaseHTTPR
         message.method,
         place.prefix + message.path,
         body=message.body,
-        headers=fields,
+        headers={**place.fields, **message.headers},
         timeout=timeout,
         retries=False,
         redirect=False,
@@ -229,10 +227,11 @@ def _broken(error: BaseException) -> Broken | None:
         return Broken("the proxy does not pass it on", sent=False)
     if isinstance(error, exceptions.NameResolutionError):
         return Broken("there is no host of that name", sent=False)
-    if isinstance(error, exceptions.ConnectTimeoutError):
-        return Broken("it does not answer in time", sent=False)
+    # A NewConnectionError is a ConnectTimeoutError by descent.
     if isinstance(error, exceptions.NewConnectionError):
         return Broken("nothing answers there", sent=False)
+    if isinstance(error, exceptions.ConnectTimeoutError):
+        return Broken("it does not answer in time", sent=False)
     if isinstance(error, exceptions.SSLError):
         return Broken(*_tls_reason(error), sent=False, lasting=True)
     if isinstance(error, exceptions.TimeoutError | TimeoutError):
