@@ -24,6 +24,7 @@ from .commit import By, commit_plan
 from .default_roles import default_roles
 from .layout import layout_of
 from .plans import Fetch, Plan, Row
+from .relations import relation_of
 from .secrets import ROOM, Secret, keep_secret, secret_of
 from .sqltext import id_list, marked, quoted
 
@@ -205,6 +206,12 @@ def user_state(catalog: Catalog, which: str | bytes) -> Plan[UserState | None]:
     return found[0] if found else None
 
 
+def user_named(catalog: Catalog, name: str) -> Plan[UserState | None]:
+    """The user of that name."""
+    found = () if "User" not in catalog.schema else (yield from _users(catalog, "{name} = ?", (name,)))
+    return found[0] if found else None
+
+
 def user_of(catalog: Catalog, external: str) -> Plan[UserState | None]:
     """The user whom a provider of single sign-on knows as `external`."""
     found = yield from _users(catalog, "{external} = ?", (external,))
@@ -243,6 +250,14 @@ def tokens_of(catalog: Catalog, user: UserState) -> Plan[list[TokenState]]:
     return sorted((_state(row, user) for row in rows), key=lambda each: each.id)
 
 
+def created_at(catalog: Catalog, tokens: Sequence[bytes]) -> Plan[dict[bytes, int]]:
+    """When Token entities were made: microseconds since 1970, UTC."""
+    table = quoted(layout_of(catalog, "Token").table)
+    sql = f"SELECT t.id, c.time FROM {table} AS t JOIN rr_commit AS c ON c.revision = t.created_revision"
+    rows = yield Fetch(marked(catalog.dialect, f"{sql} WHERE t.id IN {id_list(catalog.dialect)}"), (list(tokens),))
+    return {bytes(token): time for token, time in rows}
+
+
 def ended_tokens(catalog: Catalog, before: int, limit: int) -> Plan[list[bytes]]:
     """Tokens that ended before that moment."""
     rows = yield from _select(catalog, "Token", ("id",), "{expires} < ? OR {revoked} < ?", (before, before))
@@ -263,6 +278,14 @@ def ids_of(catalog: Catalog, type_name: str, names: Sequence[str]) -> Plan[dict[
         rows = yield from _select(catalog, type_name, ("id",), "{name} = ?", (name,))
         found.update((name, row[0]) for row in rows)
     return found
+
+
+def linked(catalog: Catalog, type_name: str, attribute: str, entity: bytes) -> Plan[list[bytes]]:
+    """The ids at the other end of a links attribute."""
+    table = relation_of(catalog, type_name, attribute).table
+    sql = marked(catalog.dialect, f"SELECT target FROM {quoted(table)} WHERE source = ?")
+    rows = yield Fetch(sql, (entity,))
+    return [bytes(row[0]) for row in rows]
 
 
 def new_entity(type_name: str, entity: bytes, values: Mapping[str, Any]) -> Create:

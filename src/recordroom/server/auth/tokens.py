@@ -84,13 +84,6 @@ class Signer:
         header = {"alg": ALGORITHM, "kid": self._newest.kid}
         return jwt.encode(header, claims, self._newest, algorithms=[ALGORITHM])
 
-    def knows(self, token: str) -> bool:
-        """Whether a token names one of these keys: another process may have made a new one."""
-        try:
-            return len(token) <= _LONGEST and extract_compact(token.encode()).headers().get("kid") in self._keys
-        except _REFUSED:
-            return True
-
     def read(self, token: str, now: int) -> Claims:
         """What a token says; TokenExpired, or NotAuthenticated, the same for whatever else is wrong."""
         try:
@@ -119,7 +112,7 @@ def new_signing_key(dialect: str, now: int, keep_seconds: int) -> Plan[str]:
     """Sign with a new key from now on; what older ones signed is good for `keep_seconds` more."""
     kept = yield from secret_of(dialect, ROOM, SIGNING)
     before = _Kept([], []) if kept is None else msgspec.json.decode(kept.data, type=_Kept)
-    retired = [now if not each else each for each in before.retired]
+    retired = [each or now for each in before.retired]
     still = [at for at, since in enumerate(retired) if now - since < keep_seconds * _SECOND]
     key = ECKey.generate_key("P-256", private=True, auto_kid=True)
     keys = [key.as_dict(private=True), *(before.keys[at] for at in still)]
@@ -139,6 +132,7 @@ class _Family(msgspec.Struct):
     previous: str = ""
     rotated: int = 0
     client: str = ""
+    by_code: bool = False  # opened with a one-time code, so that a password may be set without the one before
 
 
 class Opened(NamedTuple):
@@ -160,13 +154,15 @@ class Times(NamedTuple):
     grace: int
 
 
-def open_session(catalog: Catalog, user: UserState, client: str, now: int, times: Times) -> Plan[Opened]:
+def open_session(  # noqa: PLR0913 - each is one fact about it
+    catalog: Catalog, user: UserState, client: str, now: int, times: Times, *, by_code: bool = False
+) -> Plan[Opened]:
     """A new session of a user, as a Token entity."""
     entity, ends = new_id(), now + times.most * _SECOND
     values = {"user": user.id, "kind": SESSION, "name": client[:200] or None, "expires": ends}
     yield from commit_as(catalog, [new_entity("Token", entity, values)], user.name, now)
     first, second = secrets.token_bytes(_HALF), secrets.token_bytes(_HALF)
-    family = _Family(digest(second).hex(), secrets.token_hex(32), client=client)
+    family = _Family(digest(second).hex(), secrets.token_hex(32), client=client, by_code=by_code)
     expires = min(ends, now + times.idle * _SECOND)
     yield from _keep(catalog.dialect, entity, digest(first), family, (expires, now))
     token = TokenState(entity, user, SESSION, client, (), ends, None)
@@ -210,7 +206,7 @@ def renew(catalog: Catalog, text: str, client: str, now: int, times: Times) -> P
     following = hmac.new(bytes.fromhex(family.pepper), second, hashlib.sha256).digest()
     if hmac.compare_digest(shown, family.current):
         following_hash = digest(following).hex()
-        changed = _Family(following_hash, family.pepper, shown, now, client)
+        changed = _Family(following_hash, family.pepper, shown, now, client, family.by_code)
         expires = min(token.expires or now, now + times.idle * _SECOND)
         yield from _keep(catalog.dialect, token.id, bytes(kept.lookup), changed, (expires, now))
         return Opened(token, _text(halves[0], following), expires)
@@ -219,6 +215,12 @@ def renew(catalog: Catalog, text: str, client: str, now: int, times: Times) -> P
         return Opened(token, _text(halves[0], following), kept.expires or now)
     yield from end_tokens(catalog, [token.id], token.user.name, now)
     return None
+
+
+def was_by_code(dialect: str, token: bytes) -> Plan[bool]:
+    """Whether a session was opened with a one-time code."""
+    kept = yield from secret_of(dialect, token, REFRESH)
+    return kept is not None and msgspec.json.decode(kept.data, type=_Family).by_code
 
 
 def end_tokens(catalog: Catalog, tokens: list[bytes], actor: str, now: int) -> Plan[None]:
