@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .client.results import QueryResult as QueryResult
     from .client.session import Session as Session
     from .client.symbols import NOT_SET as NOT_SET
+    from .client.webhooks import verify_webhook as verify_webhook
     from .connection import connect as connect
     from .errors import Conflict as Conflict
     from .errors import CreateCycle as CreateCycle
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .errors import InvalidReference as InvalidReference
     from .errors import InvalidRequest as InvalidRequest
     from .errors import InvalidSchema as InvalidSchema
+    from .errors import InvalidSignature as InvalidSignature
     from .errors import InvalidValue as InvalidValue
     from .errors import KeyringUnavailable as KeyringUnavailable
     from .errors import MissingExtra as MissingExtra
@@ -73,6 +75,7 @@ _NAMES = {
     "QueryResult": "client.results",
     "Session": "client.session",
     "connect": "connection",
+    "verify_webhook": "client.webhooks",
     "login": "logins",
     "login_with_password": "logins",
 }
@@ -92,6 +95,7 @@ __all__ = [
     "InvalidReference",
     "InvalidRequest",
     "InvalidSchema",
+    "InvalidSignature",
     "InvalidValue",
     "KeyringUnavailable",
     "MissingExtra",
@@ -132,6 +136,7 @@ __all__ = [
     "errors",
     "login",
     "login_with_password",
+    "verify_webhook",
 ]
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidSchema",
     "InvalidSettings",
+    "InvalidSignature",
     "InvalidValue",
     "KeyringUnavailable",
     "MissingExtra",
@@ -419,6 +420,13 @@ class TokenExpired(NotAuthenticated):
     """The access token has expired: get another with the refresh token, or log in again."""
 
     code = "token_expired"
+
+
+class InvalidSignature(Error):
+    """The signature of the webhook is not right: {reason}."""
+
+    code = "invalid_signature"
+    status = 401
 
 
 class TooManyAttempts(Error):

@@ -1,7 +1,15 @@
 """Every route, in the order of the documentation."""
 
-from . import accounts, data, documents, events, health, rooms
+from . import accounts, data, documents, events, health, rooms, webhooks
 
 __all__ = ["ROUTES"]
 
-ROUTES = (*data.ROUTES, *rooms.ROUTES, *events.ROUTES, *accounts.ROUTES, *health.ROUTES, *documents.ROUTES)
+ROUTES = (
+    *data.ROUTES,
+    *rooms.ROUTES,
+    *events.ROUTES,
+    *webhooks.ROUTES,
+    *accounts.ROUTES,
+    *health.ROUTES,
+    *documents.ROUTES,
+)
