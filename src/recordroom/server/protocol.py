@@ -58,9 +58,9 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head_size = True, 0
         extensions: dict[str, Any] = {ABORT: self.transport.abort}
         self.scope["extensions"] = extensions
+        self._in_head = True
         if self._timer is None:
             self._watch()
 
@@ -84,6 +84,7 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_body = False
+        self._in_head, self._head_size = True, 0
         self._unwatch()
         if not self.transport.is_closing():
             super().on_message_complete()
