@@ -36,12 +36,6 @@ def test_the_environment_says_which_room_where_nobody_else_does(
         assert "env.room" in session.transport.where
 
 
-@pytest.mark.parametrize("address", ["http://localhost:1", "https://example.org/room"])
-def test_a_server_is_refused_in_words(address: str) -> None:
-    with pytest.raises(RoomNotFound, match=r"postgresql://"):
-        rr.connect(address)
-
-
 def test_sessions_of_one_process_share_a_room(places: Places) -> None:
     with rr.connect(places()) as first, rr.connect(places(), actor="ann") as second:
         assert first.transport.driver is second.transport.driver  # type: ignore[attr-defined]

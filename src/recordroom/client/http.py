@@ -197,6 +197,7 @@ def _ask(place: _Place, message: Message, *, preload: bool) -> urllib3.BaseHTTPR
         timeout=timeout,
         retries=False,
         redirect=False,
+        assert_same_host=False,  # the whole address, where a proxy is told it
         preload_content=preload,
     )
 
@@ -271,7 +272,7 @@ def timeouts(timeout: float | tuple[float, float] | None) -> dict[str, float]:
     """`timeout` as people give it: seconds for both, or (to connect, between two pieces of an answer)."""
     if timeout is None:
         return {}
-    pair: Any = timeout if isinstance(timeout, tuple) else (min(timeout, 10.0), timeout)
+    pair: Any = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     if len(pair) != 2 or not all(isinstance(each, int | float) and 0 < each < float("inf") for each in pair):
         raise _wrong("timeout", timeout, "seconds, or (seconds to connect, seconds to read)")
     return {"connect": float(pair[0]), "read": float(pair[1])}
