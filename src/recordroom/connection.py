@@ -44,6 +44,7 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
     ca_certs: str | Path | None = None,
     retry: Retry | None = None,
     insecure: bool | None = None,
+    cache: bool | str | Path | None = None,
     **settings: Any,
 ) -> Session:
     """A session with a room: a folder such as `studio.room`, `postgresql://…`, or a server, `https://…`.
@@ -58,7 +59,8 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
     A server knows you by `api_key` (or RECORDROOM_API_KEY, a profile, or a log-in that was kept) or `access_token`.
     `timeout` is in seconds, or (seconds to connect, seconds to read); `headers` and `cookies` go with every request;
     `ca_certs` is a file of certificates to trust; `retry` says how requests are tried again. A credential is sent over
-    http:// to this machine only, unless `insecure=True`.
+    http:// to this machine only, unless `insecure=True`. With `cache=True`, or a folder, entities that were loaded by id
+    are kept on disk for the next session and not sent again while they are unchanged.
     """
     from .client.target import target_of
 
@@ -80,6 +82,7 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
         "ca_certs": ca_certs,
         "retry": retry,
         "insecure": insecure,
+        "cache": cache,
     }
     transport = _remote(target, embedded, served) if is_server(target.url) else _room(target.url, embedded, served)
     try:
@@ -115,7 +118,12 @@ def _remote(target: Target, others: Mapping[str, Any], given: Mapping[str, Any])
         ca_certs=None if given["ca_certs"] is None else str(given["ca_certs"]),
         **timeouts(given["timeout"]),
     )
-    return RemoteRoom(Caller(where, credentials, options=options, retry=given["retry"]))
+    room = RemoteRoom(Caller(where, credentials, options=options, retry=given["retry"]))
+    if not given["cache"]:
+        return room
+    from .client.cache import CachedRoom, cache_folder
+
+    return CachedRoom(room, cache_folder() if given["cache"] is True else Path(given["cache"]))
 
 
 def _credentials(target: Target, given: Mapping[str, Any]) -> Credentials:

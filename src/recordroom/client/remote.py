@@ -23,6 +23,8 @@ from ..query.request import (
     AccessRequest,
     Change,
     DatabaseInfo,
+    Fresh,
+    FreshRequest,
     Header,
     HistoryRequest,
     Hit,
@@ -79,7 +81,7 @@ class RemoteRoom:
         self.where = caller.where
         self._lock = threading.Lock()
         self._schemas: dict[str, _Known] = {}
-        self._actor: str | None = None
+        self._me: Me | None = None
 
     def __repr__(self) -> str:
         return f"<RemoteRoom {self.where}>"
@@ -92,9 +94,23 @@ class RemoteRoom:
     @property
     def actor(self) -> str:
         """The name of who asks; the first use asks the server."""
-        if self._actor is None:
-            self._actor = self.caller.ask(Request(method="GET", path="/v1/me"), Me).name
-        return self._actor
+        return self._asked_me.name
+
+    @property
+    def user(self) -> str:
+        """Who asks, as it stays when they are renamed: the id of the user. The first use asks the server."""
+        return self._asked_me.user or ""
+
+    @property
+    def _asked_me(self) -> Me:
+        if self._me is None:
+            self._me = self.caller.ask(Request(method="GET", path="/v1/me"), Me)
+        return self._me
+
+    def known_schema(self, database: str) -> Schema:
+        """The schema as it was seen last; the first use asks the server."""
+        known = self._schemas.get(database)
+        return self.schema(database) if known is None else known.schema
 
     def close(self) -> None:
         """Close the connections; again does nothing."""
@@ -153,6 +169,10 @@ class RemoteRoom:
     def members(self, request: MembersRequest) -> Members:
         """The members of one collection, links or mapping attribute of many owners."""
         return self.caller.ask(Request(path="/v1/members", body=request), Members)
+
+    def fresh(self, request: FreshRequest) -> Fresh:
+        """What a cache must forget since it looked last."""
+        return self.caller.ask(Request(path="/v1/fresh", body=request), Fresh)
 
     def history(self, request: HistoryRequest) -> list[Change]:
         """Who changed what of one entity, newest first."""

@@ -19,6 +19,8 @@ __all__ = [
     "AccessRequest",
     "Change",
     "DatabaseInfo",
+    "Fresh",
+    "FreshRequest",
     "Header",
     "HistoryRequest",
     "Hit",
@@ -236,3 +238,28 @@ class SchemaReply(msgspec.Struct, kw_only=True, omit_defaults=True):
     database: str
     revision: int
     types: list[EntityType]
+
+
+class FreshRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Ask what a cache must forget that has seen the commit `commit` with revision `after` last (0 and b"": none)."""
+
+    database: str = "main"
+    after: int = 0
+    commit: bytes = b""
+
+
+class Fresh(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`changed` are the ids that commits since touched, `types` those that the actor may read whole.
+
+    `reset`: it cannot be told what changed; forget everything. So does a cache whose room, schema or access revision
+    are not these.
+    """
+
+    room: bytes
+    revision: int
+    commit: bytes
+    access_revision: int
+    schema_revision: int
+    types: list[str] = []
+    changed: list[bytes] = []
+    reset: bool = False

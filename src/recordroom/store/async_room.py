@@ -19,6 +19,8 @@ from ..query.request import (
     AccessRequest,
     Change,
     DatabaseInfo,
+    Fresh,
+    FreshRequest,
     Header,
     HistoryRequest,
     Hit,
@@ -191,6 +193,10 @@ class AsyncRoom:
     async def journal(self, after: int = 0, limit: int = 100) -> list[JournalEntry]:
         """Commits with a revision above `after`, oldest first."""
         return await self.read(self._requests.journal(after, limit))
+
+    async def fresh(self, request: FreshRequest) -> Fresh:
+        """What a cache must forget since it looked last."""
+        return await self.read(self._requests.fresh(request))
 
     async def header(self, revision_or_id: int | bytes) -> Header:
         """One commit without its operations."""

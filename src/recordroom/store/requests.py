@@ -20,6 +20,8 @@ from ..query.request import (
     AccessRequest,
     Change,
     DatabaseInfo,
+    Fresh,
+    FreshRequest,
     Header,
     HistoryRequest,
     Hit,
@@ -43,6 +45,7 @@ from .catalog import Catalog, Catalogs, catalog_of
 from .commit import By, commit_plan
 from .creation import check_database, database_infos, drop_database, insert_database, next_schema_revision
 from .following import follow_plan
+from .freshness import fresh_plan
 from .history import history_plan
 from .journal import header_plan, journal_plan, revision_at_plan, revision_plan
 from .opened import FollowersBehind, Opened
@@ -225,6 +228,15 @@ class Requests:
             if access is not None:
                 return (yield from header_seen(access, catalogs, revision_or_id))
             return (yield from header_plan(revision_or_id))
+
+        return self.read(plan)
+
+    def fresh(self, request: FreshRequest) -> Read[Fresh]:
+        """What a cache must forget since it looked last."""
+
+        def plan(catalogs: Catalogs) -> Plan[Fresh]:
+            access = yield from access_of(self._opened, self.actor, catalogs)
+            return (yield from fresh_plan(catalog_of(catalogs, request.database), access, request))
 
         return self.read(plan)
 

@@ -7,6 +7,8 @@ from ...query.request import (
     AccessAnswer,
     AccessRequest,
     Change,
+    Fresh,
+    FreshRequest,
     HistoryRequest,
     Hit,
     Members,
@@ -62,6 +64,10 @@ async def search(call: Call) -> None:
     await call.give(await call.room.search(request))
 
 
+async def fresh(call: Call) -> None:
+    await call.give(await call.room.fresh(await call.take(FreshRequest)))
+
+
 async def access(call: Call) -> None:
     await call.give(await call.room.explain_access(await call.take(AccessRequest)))
 
@@ -92,6 +98,7 @@ ROUTES = (
     _post("/v1/commit", commit, Commit, CommitResult, "Apply changes: all of them, once, or none"),
     _post("/v1/history", history, HistoryRequest, list[Change], "Who changed what of one entity"),
     _post("/v1/search", search, SearchRequest, list[Hit], "Entities whose texts hold every word"),
+    _post("/v1/fresh", fresh, FreshRequest, Fresh, "What a cache must forget since it looked last"),
     _post("/v1/access", access, AccessRequest, list[AccessAnswer], "Why somebody may do what with an entity"),
     _post("/v1/revert", revert, RevertRequest, CommitResult, "Undo a commit by its inverse"),
     _post("/v1/preview", preview, PreviewRequest, list[SchemaEffect], "What changes of the schema would do"),
