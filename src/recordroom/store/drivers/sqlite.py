@@ -36,6 +36,7 @@ _IDLE_READERS = 4
 _WATCH_SECONDS = 0.05
 _LITTLE_BYTES = 128 * 2**10
 _LOG_PAGES = 4_000  # 16 MB of log before the writer copies it into the database
+_MOST_LOGS = 4  # as much log, and commits wait for the copying after all
 _LOG_BYTES = 64 * 2**20
 _WRITER_CACHE, _READER_CACHE = 64 * 1024, 16 * 1024  # KiB
 
@@ -56,6 +57,8 @@ class SqliteDriver:
         self.durability: Literal["full", "normal"] = "full"
         self._on_close = on_close
         self.statements = 0
+        self.checkpoints_aside = False  # somebody looks at `log_is_long` after commits, and calls `checkpoint`
+        self.log_is_long = False
         self.turns = Turns()
         self._writer: apsw.Connection | None = None
         self._pool = threading.Lock()
@@ -167,13 +170,28 @@ class SqliteDriver:
             connection.pragma("foreign_keys", True)
             connection.pragma("cache_size", -_WRITER_CACHE)
             connection.pragma("journal_size_limit", _LOG_BYTES)
-            connection.wal_autocheckpoint(_LOG_PAGES)
+            connection.set_wal_hook(self._log_grew)
             # The log stays when the last process closes, so that those who may only read can always open it.
             keep = array("i", [1])
             connection.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, keep.buffer_info()[0])
             register_functions(connection)
             self._writer = connection
         return self._writer
+
+    def _log_grew(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        """After a commit: copy the log into the database once it is long, unless somebody does that aside."""
+        self.log_is_long = pages >= _LOG_PAGES
+        if pages >= _LOG_PAGES * (_MOST_LOGS if self.checkpoints_aside else 1):
+            # While others read from it, it is copied up to where they are.
+            with contextlib.suppress(apsw.BusyError):
+                connection.wal_checkpoint(name, mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return apsw.SQLITE_OK
+
+    def checkpoint(self) -> None:
+        """Copy the log into the database beside the writer, in whatever thread."""
+        with contextlib.suppress(apsw.Error), contextlib.closing(self._connect_reader()) as connection:
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _open_reader(self) -> apsw.Connection:
         connection = self._connect_reader()

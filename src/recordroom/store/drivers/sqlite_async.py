@@ -25,6 +25,7 @@ __all__ = ["SqliteAsyncDriver"]
 
 T = TypeVar("T")
 _PIECE = 500  # rows
+_LARGE = 2_000  # rows changed, from which on a thread waits for the disk
 _BUDGET_STEPS = 10_000  # of SQLite between looks at the clock: less than a millisecond
 _REVISION = Fetch("SELECT revision FROM rr_room")
 
@@ -41,6 +42,7 @@ class SqliteAsyncDriver:
         self.turn_seconds = 0.0015  # how long a plan runs before others get their turn
         self._driver = driver
         self._group = Group(self._writing)
+        self._copying: asyncio.Task[None] | None = None
 
     # --- running plans ---
 
@@ -86,6 +88,9 @@ class SqliteAsyncDriver:
     async def close(self) -> None:
         """Wait for what is being written."""
         await self._group.finish()
+        self._driver.checkpoints_aside = False
+        while self._copying is not None:
+            await asyncio.wait([self._copying])
 
     # --- pieces and turns ---
 
@@ -164,13 +169,23 @@ class SqliteAsyncDriver:
         try:
             with driver.translated():
                 connection = driver.open_writer()
+                driver.checkpoints_aside = True
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield _Transaction(self, connection)
                 finally:
                     roll_back(connection)
+            if driver.log_is_long and self._copying is None:
+                self._copying = asyncio.create_task(self._copy_log())
         finally:
             driver.turns.give_back()
+
+    async def _copy_log(self) -> None:
+        """Copy the log into the database: one long call without Python, so that a thread takes nobody's time."""
+        try:
+            await asyncio.to_thread(self._driver.checkpoint)
+        finally:
+            self._copying = None
 
 
 class _Transaction:
@@ -180,6 +195,7 @@ class _Transaction:
         self._driver = driver
         self._connection = connection
         self._saved = False
+        self._changes = connection.total_changes()
 
     async def savepoint(self) -> None:
         if self._saved:
@@ -197,7 +213,16 @@ class _Transaction:
         self._connection.execute("ROLLBACK TO rr_group")
 
     async def commit(self, *, announce: bool) -> None:
-        self._connection.execute("COMMIT")
+        if self._connection.total_changes() - self._changes < _LARGE:
+            self._connection.execute("COMMIT")
+            return
+        # Writing many pages is one long call without Python, so that a thread takes nobody's time.
+        committing = asyncio.create_task(asyncio.to_thread(self._connection.execute, "COMMIT"))
+        try:
+            await asyncio.shield(committing)
+        except asyncio.CancelledError:
+            await asyncio.wait([committing])
+            raise
 
 
 async def _turn(is_wanted: Callable[[], bool]) -> None:
