@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import subprocess
 import sys
 import warnings
@@ -159,7 +160,8 @@ def _id_token(sub: str, audience: str, **claims: Any) -> str:
     key = jose.RSAKey.generate_key(is_private=True) if claims.pop("key", "") == "other" else own
     now = int(time.time())
     issuer = flask.request.host_url.rstrip("/")
-    payload = {"iss": issuer, "sub": sub, "aud": audience, "iat": now, "exp": now + 600, "email": sub, **claims}
+    usual = {"iss": issuer, "sub": sub, "aud": audience, "iat": now, "exp": now + 600, "jti": secrets.token_hex(8)}
+    payload = {**usual, "email": sub, **claims}
     header = {"alg": payload.pop("alg", "RS256"), "kid": own.thumbprint()}
     if header["alg"] == "none":
         parts = (

@@ -526,13 +526,21 @@ def test_new_keys_of_the_provider_are_found(oidc: OidcServer, server: Running) -
 def test_a_token_that_is_wrong_in_one_thing_is_refused(
     oidc: OidcServer, server: Running, wrong: dict[str, Any]
 ) -> None:
-    good = oidc.id_token("ann", CLIENT)
-    bad = oidc.id_token("ann", wrong.pop("client_id", CLIENT), **wrong)
-    rr.login(server.url, provider="sso", id_token=good).close()
+    client = wrong.get("client_id", CLIENT)
+    bad = oidc.id_token("ann", client, **{name: value for name, value in wrong.items() if name != "client_id"})
+    rr.login(server.url, provider="sso", id_token=oidc.id_token("ann", CLIENT)).close()
 
     with pytest.raises(NotAuthenticated) as caught:
         rr.login(server.url, provider="sso", id_token=bad)
     assert bad not in f"{caught.value} {caught.value.facts}"
+
+
+def test_a_token_that_was_shown_before_is_refused(oidc: OidcServer, server: Running) -> None:
+    token = oidc.id_token("ann", CLIENT)
+    rr.login(server.url, provider="sso", id_token=token).close()
+
+    with pytest.raises(NotAuthenticated):
+        rr.login(server.url, provider="sso", id_token=token)
 
 
 def test_a_token_with_another_nonce_is_refused_by_the_server_too(oidc: OidcServer, server: Running) -> None:

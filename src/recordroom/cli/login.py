@@ -95,7 +95,7 @@ def login(  # noqa: PLR0913 - each is an option
         raise UsageError("--days: expected a number from 1")
     if set_password and code is None and method != "code":
         raise UsageError("--set-password goes with --code")
-    wish = _wish(_server(url, user, profile), user, method, provider, timeout)
+    wish = _wish(_server(url, user, profile if url is None else _known(profile)), user, method, provider, timeout)
     if code is not None:
         wish = _with(wish, code=Secret(code))
     if set_password:
@@ -192,6 +192,13 @@ def _server(url: str | None, user: str | None, profile: str | None, environ: Map
     if not is_server(target.url):
         raise UsageError(f"{target.url} is no server, https://…; whoever has an embedded room is its owner")
     return target
+
+
+def _known(profile: str | None) -> str | None:
+    """The profile, if it is not still to be made."""
+    from ..client.profiles import ProfileFile
+
+    return profile if profile in ProfileFile(os.environ).read().profiles else None
 
 
 def _wish(target: Target, user: str | None, method: str | None, provider: str | None, timeout: float) -> Any:
