@@ -9,7 +9,7 @@ from collections.abc import Callable
 from cyclopts import App, CycloptsError, Group
 
 from ..errors import Error
-from . import copying, demo, login, profiles, records, rows, schema, serve, upkeep
+from . import copying, demo, login, profiles, records, rows, schema, serve, upkeep, webhooks
 from .output import complain, complain_with_facts
 from .rooms import STREAM, UsageError
 
@@ -59,7 +59,9 @@ def make_app() -> App:
     start, far, shape, data, care = map(Group.create_ordered, groups)
     schema.schema_app.group = (shape,)
     profiles.profile_app.group = (far,)
+    webhooks.webhook_app.group = (care,)
     app.command(profiles.profile_app)
+    app.command(webhooks.webhook_app)
     app.command(schema.schema_app)
     commands: tuple[tuple[Group, str, Callable[..., object], str], ...] = (
         (start, "demo", demo.demo, ""),

@@ -8,7 +8,7 @@ import math
 import signal
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import uvicorn
@@ -18,9 +18,11 @@ from ..store.async_room import AsyncRoom
 from .app import App
 from .auth.accounts import Accounts
 from .logs import RequestLog
+from .posting import Poster
 from .protocol import protocol_of
 from .service import Service
 from .settings import ServerSettings
+from .webhooks import Webhooks
 
 __all__ = ["Server", "bound_socket", "run", "serve"]
 
@@ -110,9 +112,25 @@ async def serve(
         server = server_of(App(service, log=log), settings)
         if started is not None:
             started(server, service)
-        await server.serve(sockets=[listening])
+        async with _webhooks(room, service, settings):
+            await server.serve(sockets=[listening])
     finally:
         await room.close()
+
+
+@contextlib.asynccontextmanager
+async def _webhooks(room: AsyncRoom, service: Service, settings: ServerSettings) -> AsyncIterator[None]:
+    """Deliver webhooks in the block; at its end what is on its way comes to its end."""
+    if not settings.webhooks.enabled:
+        yield
+        return
+    poster = Poster(private=settings.webhooks.private)
+    delivering = asyncio.ensure_future(Webhooks(room, poster, service.stopping).run())
+    try:
+        yield
+    finally:
+        service.stopping.set()
+        await delivering
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

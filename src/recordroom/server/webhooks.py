@@ -23,6 +23,7 @@ from ..model.actor import Actor
 from ..model.ids import as_id, new_id, show_id
 from ..model.operations import Commit, CommitResult, Create
 from ..model.signing import ID, SIGNATURE, TIMESTAMP, new_secret, sign
+from ..model.webhooks import Added, Listed
 from ..query.grammar import parse
 from ..query.request import QueryRequest
 from ..query.subscriptions import Followed, FollowRequest
@@ -51,11 +52,12 @@ from ..store.secrets import Secret, forget_secrets, keep_secret, secret_of
 from .posting import NotDelivered, Poster, check_url
 from .stream import json_frame
 
-__all__ = ["WEBHOOK", "Added", "Listed", "Webhooks", "add_webhook", "dead", "listed", "retry_dead"]
+__all__ = ["WEBHOOK", "Webhooks", "add_webhook", "dead", "listed", "retry_dead"]
 
 WEBHOOK = "webhook"  # the kind of its secret
 _SECOND = 1_000_000
 _LEASE = 60 * _SECOND
+_CALM, _CALM_WITHOUT = 0.05, 1.0  # seconds between looks, with webhooks and without any
 _LOOK_SECONDS = 60.0  # the longest sleep without a look
 _MOST_QUEUED = 1000  # of one webhook; the journal keeps the rest
 _FIRST_PAUSE, _LONGEST_PAUSE, _DAY = 5.0, 3600.0, 86_400.0
@@ -88,12 +90,16 @@ class Webhooks:
         self._busy: dict[bytes, asyncio.Task[None]] = {}
         self._idle = asyncio.Event()
         self._position = 0
+        self._calm = _CALM_WITHOUT
 
     async def run(self) -> None:
         """Deliver until told to stop; then let deliveries that are under way come to their end."""
         try:
             while not self._stopping.is_set():
                 await self._rest(await self._round())
+                # Many commits in a row are looked at together.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), self._calm)
         finally:
             if self._busy:
                 await asyncio.wait(list(self._busy.values()), timeout=_LEASE / _SECOND)
@@ -128,6 +134,7 @@ class Webhooks:
     async def look(self) -> float:
         """One round over all webhooks; for how many seconds none is due."""
         hooks = await self._hooks()
+        self._calm = _CALM if hooks else _CALM_WITHOUT
         await self._forget_gone({each.id for each in hooks})
         known, found = await self._read(positions), await self._read(queued)
         for hook in hooks:
@@ -310,25 +317,6 @@ async def _query(room: AsyncRoom, text: str) -> list[tuple[bytes, dict[str, Any]
 
 
 # --- for those who manage them --------------------------------------------------------------------
-
-
-class Added(msgspec.Struct, kw_only=True):
-    """A new webhook. The secret is shown this once."""
-
-    id: bytes
-    secret: str
-
-
-class Listed(msgspec.Struct, kw_only=True):
-    """A webhook and how it goes."""
-
-    id: bytes
-    url: str
-    expression: str | None
-    user: str | None
-    active: bool
-    waiting: int = 0
-    dead: int = 0
 
 
 async def add_webhook(room: AsyncRoom, url: str, expression: str = "", user: str | None = None) -> Added:

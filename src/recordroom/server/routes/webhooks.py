@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from ...errors import InvalidRequest
 from ...model.ids import as_id
+from ...model.webhooks import Added, Again, DeadDelivery, Listed, NewWebhook, Retried
 from ..call import STRUCTS, Call
 from ..route import Route
-from ..webhooks import Added, Listed, add_webhook, dead, listed, retry_dead
+from ..webhooks import add_webhook, dead, listed, retry_dead
 
 __all__ = ["ROUTES"]
-
-
-class NewWebhook(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A webhook to make: where to, of which events, and with whose eyes (your own, unless you may say otherwise)."""
-
-    url: str
-    expression: str = ""
-    user: str | None = None
-
-
-class DeadDelivery(msgspec.Struct, kw_only=True):
-    """A delivery that was given up on."""
-
-    webhook: bytes
-    revision: int
-    attempts: int
-    error: str
-
-
-class Again(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What to try again: of one webhook or all, one revision or all."""
-
-    webhook: str | None = None
-    revision: int | None = None
-
-
-class Retried(msgspec.Struct, kw_only=True):
-    """How many deliveries are tried again."""
-
-    count: int
 
 
 async def create(call: Call) -> None:
