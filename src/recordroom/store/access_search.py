@@ -12,7 +12,6 @@ from ..query.syntax import In, Parameter, Path, Query, Selected
 from .catalog import Catalog
 from .compile import StatementBuilder
 from .compile_rows import Inputs
-from .compile_text import finished
 from .layout import roots
 from .plans import Fetch, Plan, Row
 from .reading import query_page
@@ -56,7 +55,7 @@ def _search(catalog: Catalog, request: SearchRequest, wanted: list[Term], names:
             mark = builder.parameter(_always(value), Storage.TEXT)
             part = part.replace("?", f"\0{mark.key}\0", 1)
         parts.append(part.replace(" GROUP BY", f" AND ({condition}) GROUP BY"))
-    sql, marks = finished(search_sql(parts, request), catalog.dialect)
+    sql, marks = builder.finished(search_sql(parts, request))
     inputs = Inputs((), facts=catalog.facts)
     return Fetch(sql, [builder.binders[mark](inputs) for mark in marks], HIT_STORAGE)
 

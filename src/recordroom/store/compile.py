@@ -42,7 +42,6 @@ from ..query.shape import Shape, shape_of
 from .catalog import Catalog
 from .compile_access import AccessBuilder
 from .compile_rows import Inputs, Level, Source
-from .compile_text import finished
 from .compile_values import Element, cast_type, literal_text
 from .decimals import encode
 from .lists import list_parameter
@@ -231,7 +230,7 @@ def _made(catalog: Catalog, request: QueryRequest, shape: Shape, make: _Make) ->
 
 
 def _compiled(builder: StatementBuilder, select: sa.Select[Any], layout: Layout) -> _Statement:
-    sql, names = finished(builder.written(select), builder.catalog.dialect)
+    sql, names = builder.finished(builder.written(select))
     return _Statement(sql, tuple(builder.binders[name] for name in names), layout)
 
 

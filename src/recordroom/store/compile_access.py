@@ -10,6 +10,7 @@ not be seen then.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,19 +24,31 @@ from .access_rules import Rules, Term
 from .catalog import Catalog
 from .compile_conditions import ConditionBuilder, Test
 from .compile_rows import Binder, Inputs, Level, Source
+from .compile_text import finished
 from .compile_values import Element, literal_text
 from .tables import LINK_COLUMNS, MAPPING_COLUMNS
 
 __all__ = ["AccessBuilder"]
 
 _ONE: Element = sa.literal_column("1")
+_VIEW = "@"  # before the name of a table in a mark that stands for its sub-select
+_VIEWS = re.compile(f"\0{_VIEW}([^\0]+)\0")
 _KEPT = "~"  # before the name of a column: the same as it is in the table, for indexes to be found by
 
 
 class _Seen(Source):
-    """A table as an actor sees it. `kept` are the columns that are there a second time as they are."""
+    """A table as an actor sees it. Only the columns that are asked for are worked out, once all are known."""
 
-    kept: frozenset[str] = frozenset()
+    def __init__(self, name: str, root: str, table: Source) -> None:
+        place = sa.table(sa.quoted_name(f"\0{_VIEW}{name}\0", quote=False))
+        super().__init__(place.alias(name), name)
+        self.root = root
+        self.table = table
+        self.used: dict[str, None] = {"id": None}
+
+    def __getitem__(self, name: str) -> Element:
+        self.used[name] = None
+        return super().__getitem__(name)
 
 
 class AccessBuilder(ConditionBuilder):
@@ -46,6 +59,8 @@ class AccessBuilder(ConditionBuilder):
         # None where everything may be read: also while the condition of a rule is made.
         self.rules: Rules | None = None if catalog.access is None else catalog.access.rules(catalog)
         self._judged: dict[tuple[str, int], Test] = {}
+        self._views: dict[str, _Seen] = {}
+        self._columns: dict[str, dict[str, tuple[str, Attribute]]] = {}
 
     # --- rules read tables as they are ---
 
@@ -172,30 +187,39 @@ class AccessBuilder(ConditionBuilder):
         root = self.schema.root(type_name)
         with self.raw():
             table = self.entities(root)
-        columns: list[Element] = []
-        kept: set[str] = set()
-        for column, declared, attribute in self._columns_of(root):
-            tests = self._shown_where(table, column, declared, attribute)
-            element = sa.case((sa.and_(*tests), table[column])) if tests else table[column]
-            columns.append(element.label(column))
-            if attribute.kind == "reference" and tests:
-                kept.add(column)
-                columns.append(table[column].label(_KEPT + column))
         name = self.name("a")
-        select = sa.select(*columns).select_from(table.clause).where(*self.visible(table, root))
-        seen = _Seen(select.subquery(name), name)
-        seen.kept = frozenset(kept)
+        seen = self._views[name] = _Seen(name, root, table)
         return seen
 
-    def _columns_of(self, root: str) -> Iterator[tuple[str, str, Attribute]]:
-        """(column, declaring type, attribute) of every column of a hierarchy's table."""
-        for column, attribute in self.tables.columns(root):
-            if attribute.system:
-                yield column, root, attribute
-        for name in self.schema.subtypes(root):
-            for attribute in self.schema[name].attributes:
-                if attribute.stored:
-                    yield self.tables.column_name(name, attribute.name), name, attribute
+    def finished(self, text: str) -> tuple[str, list[str]]:
+        """The statement as its driver takes it, and the names of its parameters in order."""
+        return finished(_VIEWS.sub(lambda found: self._view(self._views[found[1]]), text), self.catalog.dialect)
+
+    def _view(self, seen: _Seen) -> str:
+        """The sub-select of a table as the actor sees it."""
+        table = seen.table
+        columns = [self._column(table, seen.root, name).label(name) for name in seen.used]
+        return f"({self.written(sa.select(*columns).select_from(table.clause).where(*self.visible(table, seen.root)))})"
+
+    def _column(self, table: Source, root: str, name: str) -> Element:
+        if name.startswith(_KEPT):
+            return table[name.removeprefix(_KEPT)]
+        declared, attribute = self._declared(root)[name]
+        tests = self._shown_where(table, name, declared, attribute)
+        return sa.case((sa.and_(*tests), table[name])) if tests else table[name]
+
+    def _declared(self, root: str) -> dict[str, tuple[str, Attribute]]:
+        """Column → (declaring type, attribute) of a hierarchy's table."""
+        known = self._columns.get(root)
+        if known is None:
+            known = self._columns[root] = {
+                column: (root, attribute) for column, attribute in self.tables.columns(root) if attribute.system
+            }
+            for name in self.schema.subtypes(root):
+                for each in self.schema[name].attributes:
+                    if each.stored:
+                        known[self.tables.column_name(name, each.name)] = (name, each)
+        return known
 
     def _shown_where(self, table: Source, column: str, declared: str, attribute: Attribute) -> list[Test]:
         """What must hold for the value of a column of the raw `table` to be seen, where the row is."""
@@ -239,8 +263,12 @@ class AccessBuilder(ConditionBuilder):
         return tests if kept is None else [*tests, kept == owner_id]
 
     def kept(self, table: Source, column: str) -> Element | None:
-        """A column that may be hidden as it is in the table; None where it is not hidden."""
-        return table[_KEPT + column] if isinstance(table, _Seen) and column in table.kept else None
+        """The column of a reference that may be hidden, as it is in the table; None where it is not hidden."""
+        if not isinstance(table, _Seen) or self.rules is None:
+            return None
+        declared, attribute = self._declared(table.root)[column]
+        hidden = self.rules.hides(declared, attribute) or not self.rules.all_visible(attribute.target)
+        return table[_KEPT + column] if hidden else None
 
 
 def _facts_in(source: Any) -> bool:
