@@ -3,7 +3,7 @@
     with served(where) as server:
         session = connect(server.url, api_key=server.api_key)
 
-`server.api_key` is one of an administrator.
+`server.api_key` is one of the room's owner, or with `accounts=True` of its administrator.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from recordroom.server.auth.identity import Identity
 from recordroom.server.limits import Limits
 from recordroom.server.run import bound_socket, serve
 from recordroom.server.settings import ServerSettings
+from recordroom.store.async_room import AsyncRoom
 
 __all__ = ["Served", "served"]
 
@@ -81,17 +82,65 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(where: str, *, process: bool = False, port: int = 0, limits: Limits | None = None) -> Iterator[Served]:
-    """A server of the room at `where` that is ready; it is stopped at the end, if it still runs."""
+def served(
+    where: str,
+    *,
+    process: bool = False,
+    port: int = 0,
+    limits: Limits | None = None,
+    accounts: bool = False,
+    api_key: str = "",
+) -> Iterator[Served]:
+    """A server of the room at `where` that is ready; it is stopped at the end, if it still runs.
+
+    With `accounts` the room has users, and the key is of its administrator; a room that has them already needs its
+    `api_key`. Otherwise there is one key, of the room's owner, and the room stays as it is.
+    """
+    if accounts and not api_key:
+        api_key = asyncio.run(administrator_key(str(where)))
     start = _in_process if process else _in_thread
-    with start(str(where), port, limits or Limits()) as found:
+    with start(_Start(str(where), port, limits or Limits(), api_key or KEY, accounts)) as found:
         _await_ready(found)
         yield found
 
 
+class _Start(msgspec.Struct):
+    where: str
+    port: int
+    limits: Limits
+    api_key: str
+    accounts: bool
+
+    @property
+    def settings(self) -> ServerSettings:
+        return ServerSettings(room=self.where, limits=self.limits)
+
+    @property
+    def asks(self) -> Callable[[Any], Accounts]:
+        return Accounts if self.accounts else Owner
+
+
+async def administrator_key(where: str) -> str:
+    """Make accounts in a room that has none; an API key of the administrator."""
+    room = await AsyncRoom.open(where)
+    try:
+        accounts = Accounts(room)
+        code = await accounts.first_run()
+        assert code is not None, "this room has accounts: give its api_key"
+        tokens = await accounts.grant({"grant": "code", "code": code}, client="127.0.0.1")
+        identity = await accounts.identify(f"Bearer {tokens['access_token']}")
+        request = {"grant": "api_key", "name": "tests"}
+        made = await accounts.grant(request, client="127.0.0.1", identity=identity)
+        await accounts.close()
+    finally:
+        await room.close()
+    key: str = made["api_key"]
+    return key
+
+
 @contextlib.contextmanager
-def _in_thread(where: str, port: int, limits: Limits) -> Iterator[Served]:
-    listening = bound_socket("127.0.0.1", port)
+def _in_thread(start: _Start) -> Iterator[Served]:
+    listening = bound_socket("127.0.0.1", start.port)
     running: dict[str, Any] = {}
     started = threading.Event()
 
@@ -102,7 +151,7 @@ def _in_thread(where: str, port: int, limits: Limits) -> Iterator[Served]:
     def work() -> None:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(serve(ServerSettings(room=where, limits=limits), listening, Owner, note))
+                runner.run(serve(start.settings, listening, start.asks, note))
         except BaseException as error:  # noqa: BLE001 - told to whoever waits
             running["error"] = error
         finally:
@@ -120,7 +169,7 @@ def _in_thread(where: str, port: int, limits: Limits) -> Iterator[Served]:
     try:
         if "error" in running:
             raise running["error"]
-        found = Served("127.0.0.1", listening.getsockname()[1], KEY, stop)
+        found = Served("127.0.0.1", listening.getsockname()[1], start.api_key, stop)
         found.service, found.loop = running["service"], running["loop"]
         yield found
     finally:
@@ -131,8 +180,8 @@ def _in_thread(where: str, port: int, limits: Limits) -> Iterator[Served]:
 
 
 @contextlib.contextmanager
-def _in_process(where: str, port: int, limits: Limits) -> Iterator[Served]:
-    given = json.dumps({"where": where, "port": port, "limits": msgspec.to_builtins(limits)})
+def _in_process(start: _Start) -> Iterator[Served]:
+    given = msgspec.json.encode(start).decode()
     child = subprocess.Popen(
         [sys.executable, "-m", "tests.served", given],
         stdout=subprocess.PIPE,
@@ -150,7 +199,7 @@ def _in_process(where: str, port: int, limits: Limits) -> Iterator[Served]:
         line = child.stdout.readline()
         assert line, "the server did not start"
         told = json.loads(line)
-        found = Served("127.0.0.1", told["port"], told["api_key"], stop)
+        found = Served("127.0.0.1", told["port"], start.api_key, stop)
         found.process = child
         yield found
     finally:
@@ -171,15 +220,14 @@ def _await_ready(found: Served) -> None:
 
 
 def _child(given: str) -> None:
-    told = json.loads(given)
-    listening = bound_socket("127.0.0.1", told["port"])
+    start = msgspec.json.decode(given, type=_Start)
+    listening = bound_socket("127.0.0.1", start.port)
 
     def say(server: Any, service: Any) -> None:
-        print(json.dumps({"port": listening.getsockname()[1], "api_key": KEY}), flush=True)
+        print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        limits = msgspec.convert(told["limits"], Limits)
-        runner.run(serve(ServerSettings(room=told["where"], limits=limits), listening, Owner, say))
+        runner.run(serve(start.settings, listening, start.asks, say))
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ def _reload(load: Load, server: Server, service: Service) -> None:
     except (Error, OSError) as error:
         _LOG.error("the settings stay as they were: %s", error)
         return
-    service.limits = settings.limits
+    service.change_limits(settings.limits)
     service.accounts.settings = settings.auth
     logs.configure(settings.log_level, settings.log_format)
     _LOG.info("the settings were read again")

@@ -40,10 +40,15 @@ class Service:
     def __init__(self, room: AsyncRoom, accounts: Accounts, limits: Limits | None = None) -> None:
         self.room = room
         self.accounts = accounts
-        self.limits = limits or Limits()
+        self.change_limits(limits or Limits())
         self.counts = Counts()
         self.stopping = asyncio.Event()  # set as soon as the server is told to stop
         self._streams: dict[str, int] = {}
+
+    def change_limits(self, limits: Limits) -> None:
+        """These hold from the next request on."""
+        self.limits = limits
+        self.room.driver.budget = limits.query_seconds
 
     async def ready(self) -> int:
         """The room's newest revision, from the database itself: whether it answers."""
