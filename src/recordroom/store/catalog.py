@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from ..errors import UnknownDatabase
 from ..model.schema import Attribute, EntityType, Schema, close_names
-from .plans import Fetch, Plan
+from .plans import ROOM, Fetch, Plan
 from .tables import Tables, sql_dialect
 
 if TYPE_CHECKING:
@@ -110,13 +110,12 @@ def _is_text_of_bytes(attribute: Attribute) -> bool:
     return attribute.kind == "uuid" and not attribute.multi and isinstance(attribute.default, str)
 
 
-_REVISIONS = Fetch("SELECT schema_revision, access_revision FROM rr_room")
 _DATABASES = Fetch("SELECT key, schema, schema_revision FROM rr_database ORDER BY key")
 
 
 def load_catalogs(dialect: str, known: Catalogs | None) -> Plan[Catalogs]:
     """Every database of the room; a catalog of `known` whose schema is still the same is kept, caches and all."""
-    [(revision, access_revision)] = yield _REVISIONS
+    [(revision, access_revision, _)] = yield ROOM
     if known is not None and known.revision == revision:
         return known if known.access_revision == access_revision else replace(known, access_revision=access_revision)
     rows = yield _DATABASES

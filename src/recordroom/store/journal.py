@@ -18,7 +18,7 @@ from ..model.ids import show_id
 from ..model.kinds import Storage
 from ..model.operations import SCHEMA_OPERATIONS, Operation, Publish
 from ..query.request import Header, JournalEntry
-from .plans import Fetch, FetchKeys, Plan, Run
+from .plans import ROOM, Fetch, FetchKeys, Plan, Run
 from .sqltext import marked
 
 __all__ = [
@@ -133,8 +133,8 @@ def headers(revisions: Sequence[int]) -> Plan[dict[int, Header]]:
 
 def revision_plan() -> Plan[int]:
     """The revision of the room now."""
-    rows = yield Fetch("SELECT revision FROM rr_room")
-    revision: int = rows[0][0]
+    rows = yield ROOM
+    revision: int = rows[0][2]
     return revision
 
 

@@ -20,6 +20,7 @@ from .wake import Wake
 
 __all__ = [
     "ALONE",
+    "ROOM",
     "AsyncDriver",
     "DeleteKeys",
     "Driver",
@@ -50,6 +51,10 @@ class Fetch(NamedTuple):
     sql: str
     parameters: Sequence[Any] = ()
     storage: tuple[Storage, ...] = ()
+
+
+# The room's row. A reading plan may ask for it again and again: a driver asks the database once for each snapshot.
+ROOM = Fetch("SELECT schema_revision, access_revision, revision FROM rr_room")
 
 
 class Run(NamedTuple):

@@ -18,12 +18,11 @@ from ..query.request import Members, MembersRequest, Page, QueryRequest
 from .catalog import Catalog
 from .compile import Field, Layout, Ready, Window, count_statement, members_statement, page_statement, shown_key
 from .decimals import decode_column
-from .plans import Fetch, Plan, Row
+from .plans import ROOM, Fetch, Plan, Row
 
 __all__ = ["count_rows", "explain", "members", "needs_search", "query_page", "stream_fetch"]
 
 _OWNERS_AT_ONCE = 20_000
-_REVISION = Fetch("SELECT revision FROM rr_room")
 
 
 def query_page(catalog: Catalog, request: QueryRequest) -> Plan[Page]:
@@ -82,8 +81,8 @@ def _empty_page(catalog: Catalog, request: QueryRequest) -> Plan[Page]:
 
 
 def _revision() -> Plan[int]:
-    rows = yield _REVISION
-    revision: int = rows[0][0]
+    rows = yield ROOM
+    revision: int = rows[0][2]
     return revision
 
 

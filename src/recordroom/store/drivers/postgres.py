@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeGuard, TypeVar
 
 from ...errors import MissingExtra, NotARoom, RoomDamaged, RoomNotFound, RoomReadOnly
-from ..plans import ALONE, Fetch, Plan, Row, Statement, Writing
+from ..plans import ALONE, ROOM, Fetch, Plan, Row, Statement, Writing
 from ..sqltext import quoted
 
 try:
@@ -82,7 +82,7 @@ class PostgresDriver:
     def run(self, plan: Plan[T]) -> T:
         """Run a reading plan in one snapshot."""
         with self._reading() as transaction:
-            return self._drive(transaction, plan)
+            return self._drive(transaction, plan, in_snapshot=True)
 
     def write(self, plan: Plan[T], writing: Writing = ALONE) -> T:
         """Run a plan as the one writer: committed when it returns, rolled back when it raises."""
@@ -264,10 +264,14 @@ class PostgresDriver:
 
     # --- statements ---
 
-    def _drive(self, transaction: _Transaction, plan: Plan[T]) -> T:
+    def _drive(self, transaction: _Transaction, plan: Plan[T], *, in_snapshot: bool = False) -> T:
+        room: list[Row] | None = None
         try:
             statement = next(plan)
             while True:
+                if room is not None and statement is ROOM:
+                    statement = plan.send(room)
+                    continue
                 self.statements += 1
                 try:
                     result = transaction.execute(statement)
@@ -275,6 +279,8 @@ class PostgresDriver:
                     transaction.failure = self._named(error, transaction)
                     statement = plan.throw(transaction.failure)
                 else:
+                    if in_snapshot and statement is ROOM:
+                        room = result
                     statement = plan.send(result)
         except StopIteration as stop:
             value: T = stop.value

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from ...errors import Error, QueryTimeout, RoomNotFound, RoomReadOnly
-from ..plans import ALONE, Fetch, Interrupted, Plan, Row, Statement, Writing
+from ..plans import ALONE, ROOM, Fetch, Interrupted, Plan, Row, Statement, Writing
 from ..wake import Wake
 from .grouping import Group, Withdrawn
 from .postgres import LOCK, READ, PostgresDriver, begin_writing, beginning, can_begin, channel, check_room, notice
@@ -60,7 +60,7 @@ class PostgresAsyncDriver:
     async def run(self, plan: Plan[T]) -> T:
         """Run a reading plan in one snapshot."""
         async with self._reading() as transaction, self._budgeted():
-            return await self._drive(transaction, plan, _always)
+            return await self._drive(transaction, plan, _always, in_snapshot=True)
 
     async def write(self, plan: Plan[T], writing: Writing = ALONE) -> T:
         """Run a plan as the one writer, in a transaction that small plans may share."""
@@ -174,10 +174,16 @@ class PostgresAsyncDriver:
 
     # --- statements ---
 
-    async def _drive(self, transaction: _Transaction, plan: Plan[T], is_wanted: Callable[[], bool]) -> T:
+    async def _drive(
+        self, transaction: _Transaction, plan: Plan[T], is_wanted: Callable[[], bool], *, in_snapshot: bool = False
+    ) -> T:
+        room: list[Row] | None = None
         try:
             statement = next(plan)
             while True:
+                if room is not None and statement is ROOM:
+                    statement = plan.send(room)
+                    continue
                 self.statements += 1
                 try:
                     result = await transaction.execute(statement)
@@ -187,6 +193,8 @@ class PostgresAsyncDriver:
                 else:
                     if not is_wanted():
                         raise Withdrawn
+                    if in_snapshot and statement is ROOM:
+                        room = result
                     statement = plan.send(result)
         except StopIteration as stop:
             value: T = stop.value

@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 import apsw
 
 from ...errors import NotARoom, PermissionDenied, RoomDamaged, RoomReadOnly, StorageFull, StoreUnavailable
-from ..plans import ALONE, Fetch, Plan, Row, Statement, Violation, Writing
+from ..plans import ALONE, ROOM, Fetch, Plan, Row, Statement, Violation, Writing
 from .functions import register_functions
 from .sqlite_statements import Rows, execute
 from .turns import Turns
@@ -72,7 +72,7 @@ class SqliteDriver:
         """Run a reading plan in one snapshot."""
         with self.reader() as connection:
             connection.execute("BEGIN")
-            return self._drive(connection, plan)
+            return self._drive(connection, plan, in_snapshot=True)
 
     def write(self, plan: Plan[T], writing: Writing = ALONE) -> T:
         """Run a plan as the one writer: committed when it returns, rolled back when it raises."""
@@ -258,15 +258,21 @@ class SqliteDriver:
 
     # --- statements ---
 
-    def _drive(self, connection: apsw.Connection, plan: Plan[T]) -> T:
+    def _drive(self, connection: apsw.Connection, plan: Plan[T], *, in_snapshot: bool = False) -> T:
+        room: list[Row] | None = None
         try:
             statement = next(plan)
             while True:
+                if room is not None and statement is ROOM:
+                    statement = plan.send(room)
+                    continue
                 try:
                     result = self._execute(connection, statement)
                 except apsw.Error as error:
                     statement = plan.throw(self.named(error, connection))
                 else:
+                    if in_snapshot and statement is ROOM:
+                        room = result
                     statement = plan.send(result)
         except StopIteration as stop:
             value: T = stop.value

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import apsw
 
 from ...errors import QueryTimeout, RoomReadOnly
-from ..plans import ALONE, Fetch, Interrupted, Plan, Row, Writing
+from ..plans import ALONE, ROOM, Fetch, Interrupted, Plan, Row, Writing
 from ..wake import Wake
 from .grouping import Group, Withdrawn
 from .sqlite import SqliteDriver, roll_back
@@ -50,7 +50,7 @@ class SqliteAsyncDriver:
         """Run a reading plan in one snapshot."""
         with self._driver.reader() as connection, self._budgeted(connection):
             connection.execute("BEGIN")
-            return await self._drive(connection, plan, _always)
+            return await self._drive(connection, plan, _always, in_snapshot=True)
 
     async def write(self, plan: Plan[T], writing: Writing = ALONE) -> T:
         """Run a plan as the one writer, in a transaction that small plans may share."""
@@ -94,12 +94,18 @@ class SqliteAsyncDriver:
 
     # --- pieces and turns ---
 
-    async def _drive(self, connection: apsw.Connection, plan: Plan[T], is_wanted: Callable[[], bool]) -> T:
+    async def _drive(
+        self, connection: apsw.Connection, plan: Plan[T], is_wanted: Callable[[], bool], *, in_snapshot: bool = False
+    ) -> T:
         driver, seconds = self._driver, self.turn_seconds
+        room: list[Row] | None = None
         end = perf_counter() + seconds
         try:
             statement = next(plan)
             while True:
+                if room is not None and statement is ROOM:
+                    statement = plan.send(room)
+                    continue
                 driver.statements += 1
                 try:
                     result = execute(connection, statement, _PIECE)
@@ -108,6 +114,8 @@ class SqliteAsyncDriver:
                 except apsw.Error as error:
                     statement = plan.throw(driver.named(error, connection))
                 else:
+                    if in_snapshot and statement is ROOM:
+                        room = result
                     statement = plan.send(result)
                 if perf_counter() > end:
                     await _turn(is_wanted)
