@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from recordroom.model import wire
+from recordroom.server.limits import Limits
 from tests.conftest import Places
 from tests.served import Served, served
 from tests.server.conftest import SMALL, commit_of, define, task_id, tasks
@@ -459,3 +460,18 @@ def with_ids(tree: Any) -> Any:
     if isinstance(tree, str) and re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", tree):
         return bytes.fromhex(tree.replace("-", ""))
     return tree
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+def test_a_query_that_would_run_for_minutes_is_ended_with_a_clear_error(places: Places) -> None:
+    with served(places(), limits=Limits(query_seconds=0.3)) as server:
+        define(server)
+        assert server.request("POST", "/v1/commit", commit_of(2, tasks(1, 2000))).status == 200
+        conditions = " or ".join(f"lower(name) like '%{number}%x%y%'" for number in range(2000))
+        for path in ("/v1/query", "/v1/query/count", "/v1/query/stream"):
+            answer = server.request("POST", path, {"query": f"Task where {conditions}"})
+
+            assert refused(answer, 503, "query_timeout") == {"seconds": 0.3}
+        assert server.request("POST", "/v1/query/count", {"query": "Task"}).json() == 2000
