@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from ..errors import MissingExtra
-from .output import note, print_json, print_table, say
+from .output import note, print_json, print_json_lines, print_table, say
 from .rooms import VARIABLE, Json, Room, UsageError, Words
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _shown(value: Any) -> str:
 
 def _tell(started: Started, *, as_json: bool) -> None:
     if as_json:
-        print_json({"url": started.url, "code": started.code, "process": os.getpid()})
+        print_json_lines([{"url": started.url, "code": started.code, "process": os.getpid()}])
         return
     say(f"Serving at {started.url} (stop with Ctrl-C)")
     if started.code is not None:

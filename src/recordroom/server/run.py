@@ -28,6 +28,7 @@ __all__ = ["Server", "bound_socket", "run", "serve"]
 
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
+_IDLE_SECONDS = 1.0
 _STALL_MILLISECONDS = 120_000
 
 
@@ -39,8 +40,12 @@ def bound_socket(host: str, port: int) -> socket.socket:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         # A peer that is gone, or reads nothing, does not hold its connection and what waits to be sent for ever.
         found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALL_MILLISECONDS)
-    found.bind((host, port))
-    found.listen(_BACKLOG)
+    try:
+        found.bind((host, port))
+        found.listen(_BACKLOG)
+    except OSError:
+        found.close()
+        raise
     return found
 
 
@@ -57,7 +62,19 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let everybody finish, and close."""
         self._service.stopping.set()
-        await super().shutdown(sockets)
+        cutting = asyncio.ensure_future(self._cut_idle())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cutting.cancel()
+
+    async def _cut_idle(self) -> None:
+        """Closing a connection with TLS waits for the other side, who may be asleep."""
+        await asyncio.sleep(_IDLE_SECONDS)
+        for protocol in list(self.server_state.connections):
+            cycle = getattr(protocol, "cycle", None)
+            if cycle is None or cycle.response_complete:
+                protocol.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
