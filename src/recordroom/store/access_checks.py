@@ -15,9 +15,18 @@ from .access_writes import Question, denied
 from .attempt import Segment, Written
 from .faults import Fault
 from .layout import Layout
-from .plans import Row
+from .plans import FetchKeys, Plan, Row
 
-__all__ = ["blind", "may_change", "may_create", "may_publish", "note_unseen_references", "seen_rows", "visible_clashes"]
+__all__ = [
+    "blind",
+    "may_change",
+    "may_change_entries",
+    "may_create",
+    "may_publish",
+    "note_unseen_references",
+    "seen_rows",
+    "visible_clashes",
+]
 
 
 def may_change(
@@ -33,6 +42,26 @@ def may_change(
     segment.faults.add(Fault(type_name, each, denied(question, each)) for each in old if each not in held)
     if verb == "update":
         guard.note(type_name, ids, attributes)
+
+
+def may_change_entries(
+    segment: Segment, type_name: str, ids: Sequence[bytes], attributes: tuple[str, ...]
+) -> Plan[None]:
+    """As `may_change`, for links and mapping entries of entities of which some may not be there, or not be seen."""
+    guard = segment.guard
+    if guard is None:
+        return
+    unseen = segment.unseen(type_name, ids)
+    seen = [each for each in dict.fromkeys(ids) if each not in unseen]
+    held = guard.held(Question("update", type_name, attributes), [each for each in seen if each not in segment.created])
+    refused = {each for each in seen if each not in held and each not in segment.created}
+    if refused:
+        # Where everything may be seen, nobody has asked yet what is there.
+        layout = segment.layout(type_name)
+        rows = yield FetchKeys(layout.table, "id", list(refused), ("id",), layout.storage_of(["id", "id"]))
+        refused = {row[0] for row in rows}
+    may_change(segment, "update", type_name, [each for each in seen if each in refused or each in held], attributes)
+    guard.note(type_name, [each for each in seen if each in segment.created], attributes)
 
 
 def may_create(segment: Segment, block: Create) -> None:

@@ -162,7 +162,11 @@ def _attempts(catalog: Catalog, commit: Commit, mode: Mode) -> Plan[tuple[Outcom
         except LeftOut as left:
             for fault in left.faults:
                 refused.setdefault(fault.entity, refusal(fault))
-            operations = [_without(operation, refused) for operation in operations]
+            left_over = [_without(operation, refused, mode.writer) for operation in operations]
+            if all(new is old for new, old in zip(left_over, operations, strict=True)):
+                # What is at fault is nothing that the commit could do without.
+                raise left.faults[0].error from None
+            operations = left_over
         else:
             # The savepoint goes with the transaction.
             return outcome, list(refused.values())
@@ -234,14 +238,20 @@ def _apply_checked(segment: Segment, operations: list[Operation]) -> Plan[None]:
         raise LeftOut([*left.faults, *dependents(segment, gone)]) from None
 
 
-def _without(operation: Operation, gone: dict[bytes, Refusal]) -> Operation:
-    """The operation without what it does to entities that are left out."""
+def _without(operation: Operation, gone: dict[bytes, Refusal], writer: Writer | None) -> Operation:
+    """The operation without what it does to entities that are left out.
+
+    Whether a restricted actor may change links is up to either end, so that they go with either.
+    """
     if isinstance(operation, (*SCHEMA_OPERATIONS, Publish)):
         return operation
     owners = operation.sources if isinstance(operation, (Link, Unlink)) else operation.ids
-    if gone.keys().isdisjoint(owners):
+    others = operation.targets if writer is not None and isinstance(operation, (Link, Unlink)) else ()
+    if gone.keys().isdisjoint(owners) and gone.keys().isdisjoint(others):
         return operation
     kept = [place for place, owner in enumerate(owners) if owner not in gone]
+    if others:
+        kept = [place for place in kept if others[place] not in gone]
     changes: dict[str, Any] = {}
     for name in operation.__struct_fields__:
         value = getattr(operation, name)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..model.kinds import KINDS, Storage
 from ..model.operations import DropKeys, Link, SetKeys, Unlink
 from ..model.schema import Attribute, Schema
-from .access_checks import may_change
+from .access_checks import may_change_entries
 from .account_changes import is_account_type
 from .attempt import Segment, Written
 from .catalog import Catalog
@@ -91,7 +91,7 @@ def relations_of(catalog: Catalog) -> list[Relation]:
 def link(segment: Segment, block: Link) -> Plan[None]:
     """Add pairs; one that is there already gets the new note, if notes were given."""
     relation = relation_of(segment.catalog, block.type, block.attribute)
-    _judge_ends(segment, block)
+    yield from _judge_ends(segment, block)
     _note_ends(segment, block)
     notes: Sequence[str | None] = block.notes or [None] * len(block.sources)
     wanted: dict[Pair, Any] = dict(zip(_pairs(relation, block), notes, strict=True))
@@ -124,7 +124,7 @@ def unlink(segment: Segment, block: Unlink) -> Plan[None]:
     pairs = list(dict.fromkeys(_pairs(relation, block)))
     if segment.guard is not None:
         pairs = _seen_pairs(segment, relation, block, pairs)
-        _judge_ends(segment, block)
+        yield from _judge_ends(segment, block)
     if not pairs:
         return
     there = yield from entries_of(segment.catalog, relation, pairs)
@@ -161,14 +161,13 @@ def ends_of(segment: Segment, block: Link | Unlink) -> tuple[Ends, Ends]:
     return Ends(block.type, block.sources, near), Ends(named.target, block.targets, far)
 
 
-def _judge_ends(segment: Segment, block: Link | Unlink) -> None:
+def _judge_ends(segment: Segment, block: Link | Unlink) -> Plan[None]:
     """Faults for links of entities that the actor sees and may not change."""
     if segment.guard is None:
         return
     for end in ends_of(segment, block):
         if end.attributes is not None:
-            seen = set(end.ids) - segment.unseen(end.type, end.ids)
-            may_change(segment, "update", end.type, [each for each in end.ids if each in seen], end.attributes)
+            yield from may_change_entries(segment, end.type, end.ids, end.attributes)
 
 
 def _seen_pairs(segment: Segment, relation: Relation, block: Unlink, pairs: list[Pair]) -> list[Pair]:
@@ -193,7 +192,7 @@ def set_keys(segment: Segment, block: SetKeys) -> Plan[None]:
     """Set values under keys."""
     relation = relation_of(segment.catalog, block.type, block.attribute)
     segment.written.append(Written(block.type, "", block.type, block.ids, block.ids))
-    _judge_owners(segment, block)
+    yield from may_change_entries(segment, block.type, block.ids, (block.attribute,))
     wanted: dict[Pair, Any] = dict(zip(zip(block.ids, block.keys, strict=True), block.values, strict=True))
     if not wanted:
         return
@@ -223,20 +222,13 @@ def drop_keys(segment: Segment, block: DropKeys) -> Plan[None]:
     relation = relation_of(segment.catalog, block.type, block.attribute)
     pairs = list(dict.fromkeys(zip(block.ids, block.keys, strict=True)))
     if segment.guard is not None:
-        unseen = _judge_owners(segment, block)
+        yield from may_change_entries(segment, block.type, block.ids, (block.attribute,))
+        unseen = segment.unseen(block.type, block.ids)
         pairs = [pair for pair in pairs if pair[0] not in unseen]
     if not pairs:
         return
     there = yield from entries_of(segment.catalog, relation, pairs)
     yield from remove_entries(segment, relation, {pair: there[pair] for pair in pairs if pair in there})
-
-
-def _judge_owners(segment: Segment, block: SetKeys | DropKeys) -> set[bytes]:
-    """Faults for entries of entities that the actor sees and may not change; those that it does not see."""
-    unseen = segment.unseen(block.type, block.ids)
-    seen = [each for each in dict.fromkeys(block.ids) if each not in unseen]
-    may_change(segment, "update", block.type, seen, (block.attribute,))
-    return unseen
 
 
 # --- tables ---------------------------------------------------------------------------------------
