@@ -485,3 +485,38 @@ def test_a_query_has_a_budget(places: Places) -> None:
         return await count(room)
 
     assert on_loop(places(), test) == 0
+
+
+def test_a_statement_that_takes_long_leaves_the_loop_to_others(places_sqlite: Places) -> None:
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300000)"
+
+    def plan(sql: str) -> Plan[Any]:
+        return (yield Fetch(f"{numbers} {sql}"))
+
+    async def test(room: AsyncRoom) -> tuple[int, Any, Any]:
+        ticks = Ticks()
+        counted = await ticks.during(room.driver.run(plan("SELECT count(*) FROM n")))
+        sorted_ = await room.driver.run(plan("SELECT i FROM n ORDER BY -i"))
+        return ticks.count, counted, sorted_
+
+    ticks, counted, sorted_ = on_loop(places_sqlite(), test)
+    assert ticks > 1
+    assert counted == [(300_000,)]
+    assert [sorted_[0], sorted_[-1], len(sorted_)] == [(300_000,), (1,), 300_000]
+
+
+def test_a_statement_that_takes_long_can_be_cancelled(places_sqlite: Places) -> None:
+    def plan() -> Plan[Any]:
+        sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+        return (yield Fetch(sql))
+
+    async def test(room: AsyncRoom) -> int:
+        reading = asyncio.create_task(room.driver.run(plan()))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        return await count(room)
+
+    assert on_loop(places_sqlite(), test) == 0

@@ -22,7 +22,7 @@ import apsw
 from ...errors import NotARoom, PermissionDenied, RoomDamaged, RoomReadOnly, StorageFull, StoreUnavailable
 from ..plans import ALONE, ROOM, Fetch, Plan, Row, Statement, Violation, Writing
 from .functions import register_functions
-from .sqlite_statements import Rows, execute
+from .sqlite_statements import Rows, begin, execute
 from .turns import Turns
 
 __all__ = ["SqliteDriver", "roll_back"]
@@ -94,7 +94,7 @@ class SqliteDriver:
             connection.execute("BEGIN")
             fetch, shape = self._drive(connection, plan)
             self.statements += 1
-            with contextlib.closing(Rows(connection, fetch)) as rows:
+            with contextlib.closing(Rows(begin(connection, fetch), fetch)) as rows:
                 while chunk := rows.take(size):
                     yield shape(chunk)
 
@@ -223,19 +223,24 @@ class SqliteDriver:
     @contextlib.contextmanager
     def reader(self) -> Iterator[apsw.Connection]:
         """A connection for reading, in no transaction yet."""
-        self.check_usable()
         with self.translated():
-            with self._pool:
-                connection = self._idle.pop() if self._idle else None
-            if connection is None:
-                connection = self._open_reader()
+            connection = self.take_reader()
             try:
                 yield connection
             finally:
-                roll_back(connection)
-                self._give_back(connection)
+                self.give_back(connection)
 
-    def _give_back(self, connection: apsw.Connection) -> None:
+    def take_reader(self) -> apsw.Connection:
+        """A connection for reading that is to be given back; errors are those of SQLite."""
+        self.check_usable()
+        with self._pool:
+            if self._idle:
+                return self._idle.pop()
+        return self._open_reader()
+
+    def give_back(self, connection: apsw.Connection) -> None:
+        """Take a connection for reading back; what it is in the middle of ends."""
+        roll_back(connection)
         with self._pool:
             if not self._closed and len(self._idle) < _IDLE_READERS:
                 self._idle.append(connection)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -19,14 +19,15 @@ from ..plans import ALONE, ROOM, Fetch, Interrupted, Plan, Row, Writing
 from ..wake import Wake
 from .grouping import Group, Withdrawn
 from .sqlite import SqliteDriver, roll_back
-from .sqlite_statements import Rows, execute, is_unfinished
+from .sqlite_statements import Rows, begin, execute, go_on, is_unfinished
 
 __all__ = ["SqliteAsyncDriver"]
 
 T = TypeVar("T")
 _PIECE = 500  # rows
 _LARGE = 2_000  # rows changed, from which on a thread waits for the disk
-_BUDGET_STEPS = 10_000  # of SQLite between looks at the clock: less than a millisecond
+_CLOCK_STEPS = 10_000  # of SQLite between looks at the clock: less than a millisecond
+_MOMENT = 0.01  # seconds, after which a statement without a row so far goes to a thread
 _REVISION = Fetch("SELECT revision FROM rr_room")
 
 
@@ -48,9 +49,21 @@ class SqliteAsyncDriver:
 
     async def run(self, plan: Plan[T]) -> T:
         """Run a reading plan in one snapshot."""
-        with self._driver.reader() as connection, self._budgeted(connection):
-            connection.execute("BEGIN")
-            return await self._drive(connection, plan, _always, in_snapshot=True)
+        driver = self._driver
+        try:
+            connection = driver.take_reader()
+            clock = _Clock(self.budget)
+            connection.set_progress_handler(clock, _CLOCK_STEPS)
+            try:
+                connection.execute("BEGIN")
+                return await self._drive(connection, plan, _always, clock)
+            finally:
+                connection.set_progress_handler(None)
+                driver.give_back(connection)
+        except apsw.InterruptError:
+            raise QueryTimeout(seconds=self.budget) from None
+        except apsw.Error as error:
+            raise driver.named(error, None) from error
 
     async def write(self, plan: Plan[T], writing: Writing = ALONE) -> T:
         """Run a plan as the one writer, in a transaction that small plans may share."""
@@ -60,19 +73,22 @@ class SqliteAsyncDriver:
 
     async def stream(self, plan: Plan[tuple[Fetch, Callable[[list[Row]], T]]], size: int) -> AsyncGenerator[T, None]:
         """What the plan makes of the rows of its statement, `size` at a time, of one snapshot, in bounded memory."""
-        with self._driver.reader() as connection:
-            with self._budgeted(connection):
+        driver = self._driver
+        with driver.reader() as connection:
+            clock = _Clock(self.budget)
+            connection.set_progress_handler(clock, _CLOCK_STEPS)
+            try:
                 connection.execute("BEGIN")
-                fetch, shape = await self._drive(connection, plan, _always)
-                self._driver.statements += 1
-                rows = Rows(connection, fetch)
-            with contextlib.closing(rows):
-                while True:
-                    with self._budgeted(connection):
-                        chunk = await self._take(rows, size)
-                    if not chunk:
-                        break
-                    yield shape(chunk)
+                fetch, shape = await self._drive(connection, plan, _always, clock)
+                driver.statements += 1
+                with contextlib.closing(Rows(await self._begun(connection, fetch, clock), fetch)) as rows:
+                    while chunk := await self._take(rows, size):
+                        yield shape(chunk)
+                        clock.start(self.budget)
+            except apsw.InterruptError:
+                raise QueryTimeout(seconds=self.budget) from None
+            finally:
+                connection.set_progress_handler(None)
 
     async def follow(self, wake: Wake) -> None:
         """Only this process writes, and announces itself: what there is already is all that is to be told."""
@@ -95,7 +111,7 @@ class SqliteAsyncDriver:
     # --- pieces and turns ---
 
     async def _drive(
-        self, connection: apsw.Connection, plan: Plan[T], is_wanted: Callable[[], bool], *, in_snapshot: bool = False
+        self, connection: apsw.Connection, plan: Plan[T], is_wanted: Callable[[], bool], clock: _Clock | None = None
     ) -> T:
         driver, seconds = self._driver, self.turn_seconds
         room: list[Row] | None = None
@@ -108,13 +124,16 @@ class SqliteAsyncDriver:
                     continue
                 driver.statements += 1
                 try:
-                    result = execute(connection, statement, _PIECE)
+                    if clock is not None and type(statement) is Fetch:
+                        result = await self._fetched(connection, statement, clock)
+                    else:
+                        result = execute(connection, statement, _PIECE)
                     if is_unfinished(result):
                         result = await self._finished(result, is_wanted)
                 except apsw.Error as error:
                     statement = plan.throw(driver.named(error, connection))
                 else:
-                    if in_snapshot and statement is ROOM:
+                    if clock is not None and statement is ROOM:
                         room = result
                     statement = plan.send(result)
                 if perf_counter() > end:
@@ -139,6 +158,42 @@ class SqliteAsyncDriver:
                 except StopIteration as stop:
                     return stop.value
 
+    async def _fetched(self, connection: apsw.Connection, statement: Fetch, clock: _Clock) -> Any:
+        """As `execute`, for a statement that only reads."""
+        clock.hurry()
+        try:
+            return execute(connection, statement, _PIECE)
+        except apsw.InterruptError:
+            pass
+        finally:
+            clock.take_time()
+        return go_on(await self._aside(connection, statement, clock), statement, _PIECE)
+
+    async def _begun(self, connection: apsw.Connection, statement: Fetch, clock: _Clock) -> apsw.Cursor:
+        """As `begin`, for a statement that only reads."""
+        clock.hurry()
+        try:
+            return begin(connection, statement)
+        except apsw.InterruptError:
+            pass
+        finally:
+            clock.take_time()
+        return await self._aside(connection, statement, clock)
+
+    async def _aside(self, connection: apsw.Connection, statement: Fetch, clock: _Clock) -> apsw.Cursor:
+        """Begin a statement that takes long in a thread: up to its first row it is one call with little Python."""
+        clock.check()
+        beginning = asyncio.create_task(asyncio.to_thread(begin, connection, statement))
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            # What has not begun yet does not hear it.
+            while not beginning.done():
+                connection.interrupt()
+                await asyncio.wait([beginning], timeout=_MOMENT)
+            beginning.exception()
+            raise
+
     async def _take(self, rows: Rows, size: int) -> list[Row]:
         """The next rows of a stream. The loop gets its turn at least once."""
         found: list[Row] = []
@@ -150,22 +205,6 @@ class SqliteAsyncDriver:
             if len(piece) < wanted:
                 break
         return found
-
-    @contextlib.contextmanager
-    def _budgeted(self, connection: apsw.Connection) -> Iterator[None]:
-        """QueryTimeout where the block takes longer than the budget, also in the middle of a statement."""
-        seconds = self.budget
-        if seconds is None:
-            yield
-            return
-        end = perf_counter() + seconds
-        connection.set_progress_handler(lambda: perf_counter() > end, _BUDGET_STEPS)
-        try:
-            yield
-        except apsw.InterruptError:
-            raise QueryTimeout(seconds=seconds) from None
-        finally:
-            connection.set_progress_handler(None)
 
     # --- writing ---
 
@@ -194,6 +233,35 @@ class SqliteAsyncDriver:
             await asyncio.to_thread(self._driver.checkpoint)
         finally:
             self._copying = None
+
+
+class _Clock:
+    """Ends statements of a connection that take too long, as its progress handler."""
+
+    __slots__ = ("_budget", "_end")
+
+    def __init__(self, budget: float | None) -> None:
+        self.start(budget)
+
+    def start(self, budget: float | None) -> None:
+        """Begin to count anew."""
+        self._budget = self._end = float("inf") if budget is None else perf_counter() + budget
+
+    def hurry(self) -> None:
+        """From now on a moment is all there is."""
+        self._end = min(self._budget, perf_counter() + _MOMENT)
+
+    def take_time(self) -> None:
+        """What is left of the budget may be used."""
+        self._end = self._budget
+
+    def check(self) -> None:
+        """InterruptError where nothing is left."""
+        if self():
+            raise apsw.InterruptError("the budget is used up")
+
+    def __call__(self) -> bool:
+        return perf_counter() > self._end
 
 
 class _Transaction:
@@ -230,6 +298,7 @@ class _Transaction:
             await asyncio.shield(committing)
         except asyncio.CancelledError:
             await asyncio.wait([committing])
+            committing.exception()
             raise
 
 

@@ -20,7 +20,7 @@ from ...model.kinds import Storage
 from ..decimals import decode_column, encode_column
 from ..plans import DeleteKeys, Fetch, FetchKeys, InsertColumns, Row, Run, Statement, UpdateColumns
 
-__all__ = ["Pieces", "Rows", "execute", "is_unfinished"]
+__all__ = ["Pieces", "Rows", "begin", "execute", "go_on", "is_unfinished"]
 
 Bound = Sequence[Any]
 Pieces = Generator[None, None, Any]
@@ -31,6 +31,16 @@ def execute(connection: apsw.Connection, statement: Statement, size: int | None 
     return _RUNNERS[type(statement)](connection, statement, size)
 
 
+def begin(connection: apsw.Connection, statement: Fetch) -> apsw.Cursor:
+    """Begin a statement that answers rows: sorting and counting is all done by the time it gives the first of them."""
+    return connection.execute(statement.sql, _bound(statement.parameters))
+
+
+def go_on(cursor: apsw.Cursor, statement: Fetch, size: int) -> Any:
+    """As `execute`, for a statement that was begun."""
+    return _fetched(cursor, _converter(statement.storage), size)
+
+
 def is_unfinished(result: Any) -> bool:
     """Whether `execute` gave pieces that are left, and no result."""
     return type(result) is GeneratorType
@@ -39,9 +49,9 @@ def is_unfinished(result: Any) -> bool:
 class Rows:
     """The rows of a statement, as many at a time as are asked for. Close it."""
 
-    def __init__(self, connection: apsw.Connection, statement: Fetch) -> None:
+    def __init__(self, cursor: apsw.Cursor, statement: Fetch) -> None:
         self._convert = _converter(statement.storage)
-        self._cursor = connection.execute(statement.sql, _bound(statement.parameters))
+        self._cursor = cursor
 
     def take(self, count: int) -> list[Row]:
         """The next rows; fewer than `count` at the end only."""
@@ -91,8 +101,7 @@ def _fetch_keys_sql(table: str, key: str, columns: tuple[str, ...], many: bool) 
 
 
 def _run_fetch(connection: apsw.Connection, statement: Fetch, size: int | None) -> Any:
-    cursor = connection.execute(statement.sql, _bound(statement.parameters))
-    return _fetched(cursor, _converter(statement.storage), size)
+    return _fetched(begin(connection, statement), _converter(statement.storage), size)
 
 
 def _fetched(cursor: apsw.Cursor, convert: Callable[[list[Row]], list[Row]] | None, size: int | None) -> Any:
