@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .errors import InvalidReference as InvalidReference
     from .errors import InvalidRequest as InvalidRequest
     from .errors import InvalidSchema as InvalidSchema
+    from .errors import InvalidSettings as InvalidSettings
     from .errors import InvalidSignature as InvalidSignature
     from .errors import InvalidValue as InvalidValue
     from .errors import KeyringUnavailable as KeyringUnavailable
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from .errors import QueryTooComplex as QueryTooComplex
     from .errors import RequestTooLarge as RequestTooLarge
     from .errors import RoomDamaged as RoomDamaged
+    from .errors import RoomExists as RoomExists
     from .errors import RoomLocked as RoomLocked
     from .errors import RoomNotFound as RoomNotFound
     from .errors import RoomReadOnly as RoomReadOnly
@@ -95,6 +97,7 @@ __all__ = [
     "InvalidReference",
     "InvalidRequest",
     "InvalidSchema",
+    "InvalidSettings",
     "InvalidSignature",
     "InvalidValue",
     "KeyringUnavailable",
@@ -115,6 +118,7 @@ __all__ = [
     "QueryTooComplex",
     "RequestTooLarge",
     "RoomDamaged",
+    "RoomExists",
     "RoomLocked",
     "RoomNotFound",
     "RoomReadOnly",
