@@ -469,6 +469,33 @@ def test_a_stream_that_breaks_off_is_not_taken_for_whole(body: bytes) -> None:
         room.close()
 
 
+def test_a_stream_that_breaks_off_goes_on_on_the_same_snapshot() -> None:
+    def some(*names: str) -> bytes:
+        return wire.frame(Page(type="Task", columns={"name": list(names)}, count=len(names), revision=9))
+
+    away = wire.error_frame(StoreUnavailable(reason="the connection ended"))
+    asked = QueryRequest(query=parse("select name from Task limit 10 offset 1"))
+    with scripted(
+        answer(200, some("a", "b") + some("c")), answer(200, some("d") + away), answer(200, wire.COMPLETE)
+    ) as script:
+        room = room_at(script)
+        found = [name for page in room.stream(asked) for name in page.columns["name"]]
+        room.close()
+
+    assert found == ["a", "b", "c", "d"]
+    sent = [wire.decode(each.partition(b"\r\n\r\n")[2], QueryRequest) for each in script.heard]
+    assert [(each.at, each.query.offset, each.query.limit) for each in sent] == [(None, 1, 10), (9, 4, 7), (9, 5, 6)]
+
+
+def test_where_the_past_cannot_be_read_a_broken_stream_is_what_it_is() -> None:
+    first = wire.frame(Page(type="Task", columns={"name": ["a"]}, count=1, revision=9))
+    with scripted(answer(200, first), error_answer(InvalidQuery(reason="not the past"))) as script:
+        room = room_at(script)
+        with pytest.raises(ServerUnavailable, match="in the middle"):
+            list(room.stream(ASKED))
+        room.close()
+
+
 def test_an_error_in_the_middle_of_a_stream_is_raised_as_what_it_is() -> None:
     with scripted(answer(200, pages(1) + wire.error_frame(QueryTimeout(seconds=30)))) as script:
         room = room_at(script)

@@ -14,7 +14,7 @@ from recordroom.query.syntax import Query
 from recordroom.store.catalog import Catalog
 from recordroom.store.ddl import create_index, create_table, shapes
 from recordroom.store.plans import Driver, Fetch, Plan, Row, Run
-from recordroom.store.reading import count_rows, explain, members, query_page, stream_fetch
+from recordroom.store.reading import count_rows, explain, members, query_page, stream_plan
 from recordroom.store.room import Room
 from recordroom.store.search import index_entities
 from tests.query.world import SCHEMA, World, fill
@@ -69,7 +69,7 @@ class Asked:
 
     def stream(self, request: QueryRequest) -> list[Page]:
         def plan() -> Plan[tuple[Fetch, Callable[[list[Row]], Page]]]:
-            return stream_fetch(self.catalog, request)
+            return (yield from stream_plan(self.catalog, request))
             yield
 
         return list(self.driver.stream(plan(), request.size))

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from ..errors import UnknownDatabase
+from ..errors import Error, StoreUnavailable, UnknownDatabase
 from ..model.ids import show_id
 from ..model.operations import Commit, CommitResult, Operation
 from ..model.schema import Schema
@@ -151,8 +151,26 @@ class RemoteRoom:
         return self.caller.ask(Request(path="/v1/query", body=request), Page)
 
     def stream(self, request: QueryRequest) -> Iterator[Page]:
-        """Every page of a query, of one snapshot, in bounded memory."""
-        return self.caller.stream(Request(path="/v1/query/stream", body=request), Page)
+        """Every page of a query, of one snapshot, in bounded memory.
+
+        Where it breaks off, it goes on from there, by reading the past as of the snapshot's revision.
+        """
+        asked, delivered, broken = request, 0, None
+        while True:
+            came = 0
+            try:
+                for page in self.caller.stream(Request(path="/v1/query/stream", body=asked), Page):
+                    came += page.count
+                    at = page.revision if asked.at is None else asked.at
+                    asked = _behind(request, delivered + came, at)
+                    yield page
+            except Error as error:
+                if not isinstance(error, StoreUnavailable) or not came or not asked.at:
+                    # What the past refuses is not what went wrong.
+                    raise broken or error from None
+                broken, delivered = error, delivered + came
+            else:
+                return
 
     def count(self, request: QueryRequest) -> int:
         """How many rows a query has, its limit and offset counted in."""
@@ -228,6 +246,15 @@ class RemoteRoom:
     def drop_database(self, key: str) -> None:
         """Drop a database with everything in it."""
         self.caller.do(Request(method="DELETE", path=f"/v1/databases/{_part(key)}", repeatable=False))
+
+
+def _behind(request: QueryRequest, count: int, at: int) -> QueryRequest:
+    """Ask for what comes behind the first `count` rows at a revision: rows have an order that never varies."""
+    limit = request.query.limit
+    query = msgspec.structs.replace(
+        request.query, offset=request.query.offset + count, limit=None if limit is None else max(limit - count, 0)
+    )
+    return msgspec.structs.replace(request, query=query, at=at)
 
 
 def _part(key: str) -> str:

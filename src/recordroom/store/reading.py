@@ -20,7 +20,7 @@ from .compile import Field, Layout, Ready, Window, count_statement, members_stat
 from .decimals import decode_column
 from .plans import ROOM, Fetch, Plan, Row
 
-__all__ = ["count_rows", "explain", "members", "needs_search", "query_page", "stream_fetch"]
+__all__ = ["count_rows", "explain", "members", "needs_search", "query_page", "stream_plan"]
 
 _OWNERS_AT_ONCE = 20_000
 
@@ -86,12 +86,19 @@ def _revision() -> Plan[int]:
     return revision
 
 
-def stream_fetch(catalog: Catalog, request: QueryRequest) -> tuple[Fetch, Callable[[list[Row]], Page]]:
+def stream_plan(catalog: Catalog, request: QueryRequest) -> Plan[tuple[Fetch, Callable[[list[Row]], Page]]]:
     """The statement for every row, and what makes a page of a chunk of its rows (without `next`)."""
     _check(request)
     ready = page_statement(catalog, request, Window(None))
     layout = ready.layout
-    return _fetch(catalog, ready), lambda rows: _page(catalog, layout, rows)
+    revision = yield from _revision()
+
+    def page(rows: list[Row]) -> Page:
+        found = _page(catalog, layout, rows)
+        found.revision = revision
+        return found
+
+    return _fetch(catalog, ready), page
 
 
 def count_rows(catalog: Catalog, request: QueryRequest) -> Plan[int]:

@@ -50,7 +50,7 @@ from .history import history_plan
 from .journal import header_plan, journal_plan, revision_at_plan, revision_plan
 from .opened import FollowersBehind, Opened
 from .plans import ALONE, Fetch, Plan, Row, Writing
-from .reading import count_rows, explain, members, needs_search, query_page, stream_fetch
+from .reading import count_rows, explain, members, needs_search, query_page, stream_plan
 from .revert import revert_plan
 from .schema_preview import preview
 from .writings import REVERTING, writing_of
@@ -145,7 +145,7 @@ class Requests:
 
         def plan() -> Plan[tuple[Fetch, Callable[[list[Row]], Page]]]:
             catalog = yield from self._catalog(lag, request.at)
-            return stream_fetch(catalog, request)
+            return (yield from stream_plan(catalog, request))
 
         return Stream(plan, request.size)
 
