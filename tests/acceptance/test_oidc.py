@@ -299,11 +299,9 @@ def running(folder: Path, oidc: OidcServer, **auth: Any) -> Iterator[Running]:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder)
     assert child.stdout is not None
     try:
-        lines = [child.stdout.readline()]
-        while lines[-1] not in ("}\n", ""):
-            lines.append(child.stdout.readline())
-        assert lines[-1], (folder / "log").read_text()
-        told = json.loads("".join(lines))
+        line = child.stdout.readline()
+        assert line, (folder / "log").read_text()
+        told = json.loads(line)
         yield Running(told["url"], told["code"])
     finally:
         child.terminate()
