@@ -17,7 +17,7 @@ from .attempt import Segment
 from .conflicts import judge_deletes, judge_updates
 from .faults import Fault
 from .layout import Layout
-from .plans import DeleteKeys, FetchKeys, InsertColumns, Plan, Row, UpdateColumns, nothing
+from .plans import DeleteKeys, FetchKeys, InsertColumns, Plan, Row, UpdateColumns, divided, nothing
 from .relations import drop_keys, link, set_keys, unlink
 
 __all__ = ["HANDLERS", "fetch_rows", "remove"]
@@ -44,8 +44,10 @@ def create(segment: Segment, block: Create) -> Plan[None]:
             columns[name] = [default] * count
     numbers = yield from _numbers(segment, layout, ids)
     segment.outcome.numbers.append(numbers[0])
+    yield from divided(count)
     segment.note_values(layout, ids, columns, new=True)
     segment.note_required_left_out(layout, ids, columns)
+    yield from divided(count)
     segment.created.update(dict.fromkeys(ids, layout.type))
     for entity in segment.deleted.keys() & set(ids):
         del segment.deleted[entity]
@@ -55,6 +57,7 @@ def create(segment: Segment, block: Create) -> Plan[None]:
     system["revision"] = system["created_revision"] = [segment.revision] * count
     written = {layout.columns[name]: values for name, values in _held_back(segment, layout, ids, columns).items()}
     values = {"id": ids, **system, **written}
+    yield from divided(count)
     yield InsertColumns(layout.table, values, layout.storage_of(list(values)))
     for run in _runs(numbers):
         whole = len(run) == count
@@ -148,6 +151,7 @@ def _rows_in_order(
 ) -> Plan[list[Row] | None]:
     """The rows of `ids` in their order; None after faults where there is no such entity of the type."""
     rows = yield from fetch_rows(segment, layout, ids, columns)
+    yield from divided(len(rows))
     by_id = {row[0]: row for row in rows}
     if layout.typed:
         fitting = set(segment.schema.subtypes(layout.type))
@@ -155,6 +159,7 @@ def _rows_in_order(
             by_id = {entity: row for entity, row in by_id.items() if row[2] in fitting}
     for entity in segment.unseen(layout.type, ids):
         by_id.pop(entity, None)
+    yield from divided(len(rows))
     if len(by_id) == len(ids):
         return [by_id[entity] for entity in ids]
     segment.faults.add(
@@ -178,15 +183,20 @@ def update(segment: Segment, block: Update) -> Plan[None]:
     if rows is None:
         return
     may_change(segment, "update", layout.type, block.ids, tuple(sorted(names)))
+    yield from divided(len(rows))
     yield from judge_updates(segment, layout, block, rows)
+    yield from divided(len(rows))
     note_unseen_references(segment, layout, block)
     block, rows = _only_changed(block, names, rows, blind(segment, layout.type, block.ids, names))
     if not rows:
         return
+    yield from divided(len(rows))
     by_column = list(zip(*rows, strict=True))
     before = {name: list(values) for name, values in zip(names, by_column[3:], strict=True)}
+    yield from divided(len(rows))
     _judge_immutable(segment, layout, block, before)
     segment.note_values(layout, block.ids, block.columns)
+    yield from divided(len(rows))
     written = {
         layout.columns[name]: values for name, values in _held_back(segment, layout, block.ids, block.columns).items()
     }
@@ -253,6 +263,7 @@ def remove(segment: Segment, layout: Layout, rows: list[Row], *, cascaded: bool)
     for row in rows:
         by_type.setdefault(row[2], []).append(row)
     ids = [row[0] for row in rows]
+    yield from divided(len(rows))
     yield DeleteKeys(layout.table, {"id": ids}, layout.storage_of(["id"]))
     held = segment.held.get(layout.root, {})
     for entity in ids:
@@ -263,6 +274,7 @@ def remove(segment: Segment, layout: Layout, rows: list[Row], *, cascaded: bool)
         segment.deleted.update(dict.fromkeys((row[0] for row in of_type), type_name))
         exact = segment.layout(type_name)
         by_column = list(zip(*of_type, strict=True))
+        yield from divided(len(of_type))
         before = {
             name: list(by_column[3 + place[column]])
             for name, column in exact.columns.items()

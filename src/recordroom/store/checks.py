@@ -19,20 +19,23 @@ from ..model.kinds import KINDS, WrongValue, canonical_json, wrong_at
 from ..model.operations import Commit, Create, Delete, DropKeys, Link, Operation, Publish, SetKeys, Unlink, Update
 from ..model.schema import SYSTEM, Attribute, Schema
 from .faults import Fault, Faults, shown
+from .plans import Plan, divided
 
 __all__ = ["check_commit", "check_operation", "mapping_values"]
 
 _TEXT = Attribute(name="text", kind="text")
 
 
-def check_operation(schema: Schema, operation: Operation, faults: Faults) -> None:
-    """Judge one data operation by itself; raises, or adds to `faults`."""
+def check_operation(schema: Schema, operation: Operation, faults: Faults) -> Plan[None]:
+    """Judge one data operation by itself; raises, or adds to `faults`. Asks for nothing but turns."""
     check = _CHECKS.get(type(operation))
     if check is None:
         raise InvalidValue(
             type="Commit", attribute="operations", value=type(operation).__name__, expected="an operation"
         )
     check(schema, operation, faults)
+    if isinstance(operation, (Create, Update)):
+        yield from _check_columns(schema, operation, faults)
 
 
 def check_commit(commit: Commit) -> None:
@@ -55,12 +58,10 @@ def _check_create(schema: Schema, block: Create, faults: Faults) -> None:
     if len(set(block.ids)) != len(block.ids):
         twice = show_id(_first_twice(block.ids))
         raise NotUnique(type=block.type, attributes=("id",), values=(twice,), entity=twice, existing=twice)
-    _check_columns(schema, block, faults)
 
 
 def _check_update(schema: Schema, block: Update, faults: Faults) -> None:
     _check_changed(schema, block)
-    _check_columns(schema, block, faults)
 
 
 def _check_delete(schema: Schema, block: Delete, faults: Faults) -> None:
@@ -79,7 +80,7 @@ def _check_changed(schema: Schema, block: Update | Delete) -> None:
             raise InvalidValue(type=block.type, attribute="base", value=block.base[0], expected="revisions")
 
 
-def _check_columns(schema: Schema, block: Create | Update, faults: Faults) -> None:
+def _check_columns(schema: Schema, block: Create | Update, faults: Faults) -> Plan[None]:
     attributes = schema.attributes(block.type)
     for name, values in block.columns.items():
         attribute = attributes.get(name) or schema.attribute(block.type, name)
@@ -89,6 +90,7 @@ def _check_columns(schema: Schema, block: Create | Update, faults: Faults) -> No
         _check_length(block.type, name, values, len(block.ids))
         if wrong_at(values, attribute) is not None:
             faults.add(_wrong_values(block.type, attribute, block.ids, values))
+        yield from divided(len(values))
 
 
 def _why_not(attribute: Attribute) -> str:

@@ -203,7 +203,7 @@ def _apply(segment: Segment, operations: list[Operation]) -> Plan[None]:
     if not operations:
         return
     for operation in operations:
-        check_operation(segment.schema, operation, segment.faults)
+        yield from check_operation(segment.schema, operation, segment.faults)
     segment.faults.settle()
     if segment.mode.writer is None or segment.mode.writer.access is None:
         yield from _apply_checked(segment, operations)

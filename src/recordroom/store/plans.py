@@ -21,6 +21,7 @@ from .wake import Wake
 __all__ = [
     "ALONE",
     "ROOM",
+    "TURN",
     "AsyncDriver",
     "DeleteKeys",
     "Driver",
@@ -31,9 +32,11 @@ __all__ = [
     "Plan",
     "Run",
     "Statement",
+    "Turn",
     "UpdateColumns",
     "Violation",
     "Writing",
+    "divided",
 ]
 
 T = TypeVar("T")
@@ -122,6 +125,20 @@ class Violation(Exception):
         self.columns = columns  # of a unique set, where the database tells (SQLite does)
 
 
+class Turn(NamedTuple):
+    """Nothing is asked: others on an event loop may have their turn. Result: None."""
+
+
+TURN = Turn()
+_MANY = 2_000  # rows, from which on work with them takes long enough to be divided
+
+
+def divided(count: int) -> Plan[None]:
+    """Between two pieces of work with `count` rows: give others their turn."""
+    if count > _MANY:
+        yield TURN
+
+
 class Interrupted(StoreUnavailable):
     """The database cannot be reached: {reason}.
 
@@ -141,7 +158,7 @@ class Writing(NamedTuple):
 ALONE = Writing()
 
 
-Statement = Fetch | Run | InsertColumns | UpdateColumns | DeleteKeys | FetchKeys
+Statement = Fetch | Run | InsertColumns | UpdateColumns | DeleteKeys | FetchKeys | Turn
 Plan = Generator[Statement, Any, T]
 
 

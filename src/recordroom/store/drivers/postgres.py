@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeGuard, TypeVar
 
 from ...errors import MissingExtra, NotARoom, RoomDamaged, RoomNotFound, RoomReadOnly
-from ..plans import ALONE, ROOM, Fetch, Plan, Row, Statement, Writing
+from ..plans import ALONE, ROOM, TURN, Fetch, Plan, Row, Statement, Writing
 from ..sqltext import quoted
 
 try:
@@ -269,8 +269,8 @@ class PostgresDriver:
         try:
             statement = next(plan)
             while True:
-                if room is not None and statement is ROOM:
-                    statement = plan.send(room)
+                if statement is TURN or (room is not None and statement is ROOM):
+                    statement = plan.send(room if statement is ROOM else None)
                     continue
                 self.statements += 1
                 try:

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from ...errors import Error, QueryTimeout, RoomNotFound, RoomReadOnly
-from ..plans import ALONE, ROOM, Fetch, Interrupted, Plan, Row, Statement, Writing
+from ..plans import ALONE, ROOM, TURN, Fetch, Interrupted, Plan, Row, Statement, Writing
 from ..wake import Wake
 from .grouping import Group, Withdrawn
 from .postgres import LOCK, READ, PostgresDriver, begin_writing, beginning, can_begin, channel, check_room, notice
@@ -183,6 +183,10 @@ class PostgresAsyncDriver:
             while True:
                 if room is not None and statement is ROOM:
                     statement = plan.send(room)
+                    continue
+                if statement is TURN:
+                    await asyncio.sleep(0)
+                    statement = plan.send(None)
                     continue
                 self.statements += 1
                 try:

@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 import apsw
 
 from ...errors import NotARoom, PermissionDenied, RoomDamaged, RoomReadOnly, StorageFull, StoreUnavailable
-from ..plans import ALONE, ROOM, Fetch, Plan, Row, Statement, Violation, Writing
+from ..plans import ALONE, ROOM, TURN, Fetch, Plan, Row, Statement, Violation, Writing
 from .functions import register_functions
 from .sqlite_statements import Rows, begin, execute
 from .turns import Turns
@@ -268,8 +268,8 @@ class SqliteDriver:
         try:
             statement = next(plan)
             while True:
-                if room is not None and statement is ROOM:
-                    statement = plan.send(room)
+                if statement is TURN or (room is not None and statement is ROOM):
+                    statement = plan.send(room if statement is ROOM else None)
                     continue
                 try:
                     result = self._execute(connection, statement)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import apsw
 
 from ...errors import QueryTimeout, RoomReadOnly
-from ..plans import ALONE, ROOM, Fetch, Interrupted, Plan, Row, Writing
+from ..plans import ALONE, ROOM, TURN, Fetch, Interrupted, Plan, Row, Writing
 from ..wake import Wake
 from .grouping import Group, Withdrawn
 from .sqlite import SqliteDriver, roll_back
@@ -121,6 +121,12 @@ class SqliteAsyncDriver:
             while True:
                 if room is not None and statement is ROOM:
                     statement = plan.send(room)
+                    continue
+                if statement is TURN:
+                    if perf_counter() > end:
+                        await _turn(is_wanted)
+                        end = perf_counter() + seconds
+                    statement = plan.send(None)
                     continue
                 driver.statements += 1
                 try:
