@@ -127,3 +127,8 @@ def test_a_room_that_only_reads_has_no_preview(places: Places) -> None:
     Room.open(places()).close()
     with Room.open(places(), mode="read") as room, pytest.raises(RoomReadOnly):
         room.preview("main", [TASK])
+
+
+def test_what_is_no_change_of_a_schema_is_refused(filled: Room) -> None:
+    with pytest.raises(InvalidSchema, match="Create: it is no change of a schema"):
+        filled.preview("main", [DropAttribute("Task", "bid"), Create("Task", new_ids(1))])

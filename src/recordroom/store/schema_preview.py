@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import InvalidSchema, SchemaChangeRefused, UnknownName
-from ..model.operations import ChangeAttribute, DefineAttribute, DropAttribute, DropType, Operation
+from ..model.operations import (
+    SCHEMA_OPERATIONS,
+    ChangeAttribute,
+    DefineAttribute,
+    DropAttribute,
+    DropType,
+    Operation,
+)
 from ..model.schema import Attribute
 from ..query.request import SchemaEffect
 from .access import Access
@@ -34,6 +41,9 @@ def preview(
     or where an expression of a computed attribute makes no sense in the end; PermissionDenied where the actor whose
     `access` it is may not change the schema so.
     """
+    for each in operations:
+        if not isinstance(each, SCHEMA_OPERATIONS):
+            raise InvalidSchema(where=type(each).__name__, reason="it is no change of a schema")
     yield Run("SAVEPOINT rr_preview")
     effects: list[SchemaEffect] = []
     for operation in operations:

@@ -104,7 +104,7 @@ def _moment(text: str | None) -> int:
 
 
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
-_KEY = Parameter("key", "The key of a database.", example="main")
+_KEY = Parameter("key", "The key of a database.", example="archive")
 
 ROUTES = (
     Route(
