@@ -473,13 +473,14 @@ def test_a_revert_of_a_create_may_be_repeated(office: Office, worker: Worker) ->
 
 def test_a_revert_of_what_is_not_seen_tells_nothing(office: Office, worker: Worker) -> None:
     hidden, asset = office.create_one("Task", name="a", open=False), office.create_one("Asset", open=False)
-    task = office.create_one("Task", asset=asset)
+    task, secret = office.create_one("Task", asset=asset), office.create_one("Tag", secret=True)
     revisions = [
         office.commit(operation).revision
         for operation in (
             Update("Task", [hidden], {"bid": [2]}),
             SetKeys("Task", "meta", [hidden], ["k"], ["v"]),
             Update("Task", [task], {"asset": [None]}),
+            Link("Task", "tags", [task], [secret]),
             Delete("Task", [hidden]),
         )
     ]

@@ -12,6 +12,7 @@ SIZES = (1, 2, 500)
 
 
 def statements(desk: Desk, *operations: Operation) -> int:
+    desk.room.schema("main")  # which somebody may have changed: then it is read anew
     start = desk.room.driver.statements
     desk.commit(*operations)
     return desk.room.driver.statements - start

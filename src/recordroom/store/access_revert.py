@@ -102,3 +102,8 @@ def check_all_seen(catalog: Catalog, access: Access, operations: Sequence[Operat
         seen = yield from allowed(catalog, access, "read", operation.type, old, names)
         if len(seen) < len(old):
             raise _Hidden
+        if isinstance(operation, (Link, Unlink)):
+            target = catalog.schema.attribute(operation.type, operation.attribute).target
+            others = [each for each in dict.fromkeys(operation.targets) if each not in created]
+            if len((yield from allowed(catalog, access, "read", target, others))) < len(others):
+                raise _Hidden
