@@ -14,6 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
+import recordroom as rr
 from recordroom.errors import NotAuthenticated
 from recordroom.model.ids import new_id, show_id
 from recordroom.query.subscriptions import Followed, FollowRequest
@@ -475,3 +476,49 @@ def test_a_process_that_is_killed_is_resumed_on_another(places_postgres: Places)
         with listening(two, last_event_id=str(block.id)) as stream:
             events = stream.events()
             assert [next(events)["topic"] for _ in range(2)] == ["b", "c"]
+
+
+def test_a_session_that_listens_outlives_restarts_of_its_server(places: Places) -> None:
+    heard: list[tuple[int, str]] = []
+    changed = threading.Condition()
+
+    def hear(event: Any) -> None:
+        with changed:
+            heard.append((event.revision, event.topic))
+            changed.notify_all()
+
+    def until(count: int) -> None:
+        with changed:
+            assert changed.wait_for(lambda: len(heard) >= count, timeout=60)
+
+    with served(places()) as server:
+        port = int(server.url.rpartition(":")[2])
+        session = rr.connect(server.url, api_key=server.api_key)
+        session.events.subscribe("t.*", hear)
+        listener = session.events.listen()
+        publish(server, "t.1", "other")
+        until(1)
+    for round_ in range(2, 4):
+        with served(places(), port=port) as server:
+            publish(server, f"t.{round_}")
+            until(round_)
+            assert listener.running
+    listener.stop()
+    session.close()
+
+    assert [topic for _, topic in heard] == ["t.1", "t.2", "t.3"]
+
+
+def test_a_session_whose_credential_was_revoked_stops_listening(
+    server: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = rr.connect(server.url, api_key=server.api_key)
+    session.events.subscribe("*", print)
+    with monkeypatch.context() as revoked:
+        revoked.setattr(server.service.accounts, "identify", _refuse)
+        listener = session.events.listen()
+        listener._thread.join(60)
+    session.close()
+
+    assert isinstance(listener.error, NotAuthenticated)
+    assert not listener.running

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,6 +27,7 @@ from recordroom.store.deliveries import lease
 from recordroom.store.past import prune_plan
 from recordroom.store.requests import Requests, Write, now
 from tests.conftest import Places
+from tests.served import served
 from tests.server.receiver import Receiver
 
 POSTER = Poster(private=True, seconds=20)
@@ -306,6 +309,82 @@ def test_a_worker_runs_until_it_is_stopped(places: Places) -> None:
 
     receiver = run(work, places)
     assert [each.topics for each in receiver.requests] == [["t.1"], ["t.2"]]
+
+
+_WORKER = """
+import asyncio, sys
+from recordroom.server.posting import Poster
+from recordroom.server.webhooks import Webhooks
+from recordroom.store.async_room import AsyncRoom
+
+async def main():
+    room = await AsyncRoom.open(sys.argv[1])
+    stopping = asyncio.Event()
+    running = asyncio.ensure_future(Webhooks(room, Poster(private=True), stopping).run())
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    stopping.set()
+    await running
+    await room.close()
+
+asyncio.run(main())
+"""
+
+
+def test_two_processes_share_the_work_and_never_do_the_same(places_postgres: Places) -> None:
+    where = places_postgres()
+
+    async def work(room: AsyncRoom, receiver: Receiver) -> None:
+        for _ in range(2):
+            await add_webhook(room, receiver.url, "t.*", "ann")
+        workers = [
+            await asyncio.create_subprocess_exec(sys.executable, "-c", _WORKER, where, stdin=PIPE, stdout=PIPE)
+            for _ in range(2)
+        ]
+        try:
+            for each in workers:
+                assert each.stdout is not None
+                assert await each.stdout.readline() == b"ready\n"
+            await publish(room, *(f"t.{number}" for number in range(15)))
+            await asyncio.to_thread(receiver.until, 30)
+        finally:
+            for each in workers:
+                await each.communicate(b"")
+        assert [(each.waiting, each.dead) for each in await listed(room)] == [(0, 0), (0, 0)]
+        assert [each.returncode for each in workers] == [0, 0]
+
+    receiver = run(work, places_postgres)
+    delivered = [each.headers["webhook-id"] for each in receiver.requests]
+    assert len(delivered) == len(set(delivered)) == 30
+    for hook in {each.json["webhook"] for each in receiver.requests}:
+        topics = [each.topics[0] for each in receiver.requests if each.json["webhook"] == hook]
+        assert topics == [f"t.{number}" for number in range(15)]
+
+
+# --- over HTTP ------------------------------------------------------------------------------------
+
+
+def test_webhooks_are_managed_over_http(places: Places) -> None:
+    async def nothing(room: AsyncRoom) -> None:
+        pass
+
+    on_loop(places(), nothing)
+    with served(places()) as server:
+        body = {"url": "https://example.org/", "expression": "t.*", "user": "ann"}
+        made = server.request("POST", "/v1/webhooks", body)
+        (found,) = server.request("GET", "/v1/webhooks").json()
+        refused = server.request("POST", "/v1/webhooks", body | {"url": "x"})
+        gone = server.request("GET", "/v1/webhooks/dead")
+        again = server.request("POST", "/v1/webhooks/retry", {"webhook": made.json()["id"]})
+
+    assert made.json()["secret"].startswith("whsec_")
+    assert (found["id"], found["url"], found["user"], found["waiting"]) == (
+        made.json()["id"],
+        "https://example.org/",
+        "ann",
+        0,
+    )
+    assert (refused.status, gone.json(), again.json()) == (422, [], {"count": 0})
 
 
 # --- making them ----------------------------------------------------------------------------------
