@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import pickle
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,7 @@ class Issuer:
         self.valid = "r0"
         self.refuses: Exception | None = None
         self.gate: threading.Event | None = None
+        self.takes = 0.0
         self.lock = threading.Lock()
 
     def first(self) -> Granted:
@@ -61,6 +63,7 @@ class Issuer:
     def grant(self, refresh: Secret) -> Granted:
         if self.gate is not None:
             assert self.gate.wait(10)
+        time.sleep(self.takes)
         with self.lock:
             if self.refuses is not None:
                 raise self.refuses
@@ -114,6 +117,7 @@ def test_a_short_token_is_renewed_in_its_last_tenth(clock: Clock) -> None:
 
 def test_threads_that_meet_an_ended_token_renew_it_once(clock: Clock) -> None:
     issuer = Issuer()
+    issuer.takes = 0.1  # so that all meet it
     session = tokens(issuer, clock)
     clock.now += 601
     together = threading.Barrier(16)
@@ -155,7 +159,7 @@ def test_a_thread_does_not_wait_for_another_that_renews_early(clock: Clock) -> N
     thread = threading.Thread(target=lambda: first.append(session.header()))
     thread.start()
     while not session._lock.locked():
-        pass
+        time.sleep(0)
 
     assert session.header() == "Bearer a0"
     issuer.gate.set()
@@ -390,6 +394,7 @@ def test_what_is_forgotten_is_gone(memory: MemoryKeyring) -> None:
 def test_sessions_that_share_an_entry_renew_in_turn_with_the_latest_token(memory: MemoryKeyring, clock: Clock) -> None:
     keep(Kept(url=URL, user="ann", kind="session", secret=Secret("r0")))
     issuer = Issuer()
+    issuer.takes = 0.02
     sessions = [tokens(issuer, clock, keeper=KeyringEntry(URL, "ann")) for _ in range(8)]
     clock.now += 601
     with ThreadPoolExecutor(8) as pool:
