@@ -257,6 +257,7 @@ def _update(judge: _Judge, operation: Update) -> Iterator[Operation]:
     ids = operation.ids
     columns = _columns(judge, operation.columns, ids, judge.after)
     before = _columns(judge, operation.before, ids, judge.before)
+    known = [judge.sees(judge.type, entity, judge.before) for entity in ids]
     parts = []
     for place, entity in enumerate(ids):
         if judge.sees(judge.type, entity, judge.after):
@@ -268,10 +269,14 @@ def _update(judge: _Judge, operation: Update) -> Iterator[Operation]:
             type=operation.type,
             ids=_picked(ids, places),
             columns=_chosen(columns, names, places),
-            base=_picked(operation.base, places),
             before=_chosen(before, names, places),
-            before_revision=_picked(operation.before_revision, places),
+            before_revision=_revisions(operation.before_revision, places, known),
         )
+
+
+def _revisions(revisions: Sequence[int], places: Sequence[int], known: Sequence[bool]) -> list[int]:
+    """What stood before under which revision; 0 where it could not be seen."""
+    return [revisions[place] if known[place] else 0 for place in places] if revisions else []
 
 
 def _at(columns: Mapping[str, list[Any]], name: str, place: int) -> Any:
@@ -290,7 +295,6 @@ def _delete(judge: _Judge, operation: Delete) -> Iterator[Operation]:
         yield Delete(
             type=operation.type,
             ids=_picked(ids, places),
-            base=_picked(operation.base, places),
             before=_chosen(before, names, places),
             before_revision=_picked(operation.before_revision, places),
             cascaded=operation.cascaded,
@@ -313,7 +317,7 @@ def _link(judge: _Judge, operation: Link) -> Iterator[Operation]:
             targets=_picked(operation.targets, kept),
             notes=_picked(operation.notes, kept),
             before_notes=_picked(notes, kept),
-            before_revision=_picked(operation.before_revision, kept),
+            before_revision=_revisions(operation.before_revision, kept, known),
         )
 
 
@@ -351,10 +355,11 @@ def _keys(
 ) -> Iterator[Operation]:
     """The keys of entities that could be seen at a revision."""
     name = operation.attribute
+    known = [judge.sees(judge.type, entity, judge.before, name) for entity in operation.ids]
     kept = [place for place, entity in enumerate(operation.ids) if judge.sees(judge.type, entity, revision, name)]
     if kept:
         chosen = {field: _picked(values, kept) for field, values in lists.items()}
-        revisions = _picked(operation.before_revision, kept)
+        revisions = _revisions(operation.before_revision, kept, known)
         ids, keys = _picked(operation.ids, kept), _picked(operation.keys, kept)
         yield msgspec.structs.replace(operation, ids=ids, keys=keys, before_revision=revisions, **chosen)
 
