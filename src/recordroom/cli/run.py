@@ -9,7 +9,7 @@ from collections.abc import Callable
 from cyclopts import App, CycloptsError, Group
 
 from ..errors import Error
-from . import copying, demo, login, profiles, records, rows, schema, serve, upkeep, webhooks
+from . import accounts, copying, demo, login, profiles, records, rows, schema, serve, upkeep, webhooks
 from .output import complain, complain_with_facts
 from .rooms import STREAM, UsageError
 
@@ -55,12 +55,15 @@ def make_app() -> App:
         version=_version,
         suppress_keyboard_interrupt=False,
     )
-    groups = ("Begin", "Servers", "Schema", "Rows and records", "Upkeep")
-    start, far, shape, data, care = map(Group.create_ordered, groups)
+    groups = ("Begin", "Servers", "Accounts", "Schema", "Rows and records", "Upkeep")
+    start, far, people, shape, data, care = map(Group.create_ordered, groups)
     schema.schema_app.group = (shape,)
     profiles.profile_app.group = (far,)
     webhooks.webhook_app.group = (care,)
     app.command(profiles.profile_app)
+    for each in accounts.account_apps:
+        each.group = (people,)
+        app.command(each)
     app.command(webhooks.webhook_app)
     app.command(schema.schema_app)
     commands: tuple[tuple[Group, str, Callable[..., object], str], ...] = (
@@ -130,7 +133,7 @@ def _wrong_usage(error: CycloptsError | UsageError, given: list[str]) -> int:
 
 def _command(given: list[str]) -> list[str]:
     names = [name for name in given if not name.startswith("-")]
-    known = {"schema": 2, "profile": 2}
+    known = {"schema": 2, "profile": 2, "webhook": 2} | {each.name[0]: 2 for each in accounts.account_apps}
     if not names or names[0] not in set(make_app()):
         return []
     return names[: known.get(names[0], 1)]

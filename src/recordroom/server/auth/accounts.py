@@ -43,6 +43,7 @@ from ...store.async_room import AsyncRoom
 from ...store.catalog import Catalog, Catalogs
 from ...store.creation import room_facts
 from ...store.default_roles import ADMINISTRATOR
+from ...store.last_administrator import administrators
 from ...store.plans import Plan
 from ...store.requests import Requests, now
 from ...store.secrets import Secret, digest, forget_expired, forget_secrets, keep_secret, mark_used, secret_of, uses_of
@@ -110,26 +111,36 @@ class Accounts:
     # --- beginning ---
 
     async def first_run(self) -> str | None:
-        """Make accounts where the room has none: types, default roles and the user "administrator".
+        """Make accounts where the room has none, and the user "administrator" where nobody administers it.
 
-        The one-time code to log in with, or None where there are accounts already. Safe where several processes start.
+        The one-time code to log in with, or None where there was nothing to do. Safe where several processes start.
         """
-        if await self._read(lambda catalogs: is_activated(main_of(catalogs))):
+        if await self._read(self._has_begun):
             return None
         return await self._write(self._begin)
+
+    def _has_begun(self, catalogs: Catalogs) -> Plan[bool]:
+        main = main_of(catalogs)
+        if not (yield from is_activated(main)):
+            return False
+        # One who was deactivated stays so.
+        there = (yield from user_named(main, ADMINISTRATOR)) is not None
+        return there or bool((yield from administrators(main)))
 
     async def activate(self) -> bool:
         """Make accounts without any user; whether there was something to do. InvalidSchema where it cannot be."""
         return await self._write(lambda catalogs: activate(catalogs, self._room.actor.name, now()))
 
     def _begin(self, catalogs: Catalogs) -> Plan[str | None]:
-        if (yield from is_activated(main_of(catalogs))):
+        if (yield from self._has_begun(catalogs)):
             return None
         moment, actor = now(), self._room.actor.name
         yield from activate(catalogs, actor, moment)
         main = yield from reloaded(main_of(catalogs))
         user = yield from user_named(main, ADMINISTRATOR)
-        role = (yield from ids_of(main, "Role", [ADMINISTRATOR]))[ADMINISTRATOR]
+        role = (yield from ids_of(main, "Role", [ADMINISTRATOR])).get(ADMINISTRATOR)
+        if role is None:
+            return None
         entity = new_id() if user is None else user.id
         made = [] if user else [new_entity("User", entity, {"name": ADMINISTRATOR, "active": True})]
         give = Link(type="User", attribute="roles", sources=[entity], targets=[role])
