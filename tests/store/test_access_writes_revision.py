@@ -97,14 +97,22 @@ def test_links_of_accounts_raise_it_from_either_side(desk: Desk) -> None:
     assert raised(desk, Link("Role", "groups", [role], [group]))
 
 
-def test_other_types_tokens_and_webhooks_leave_it(desk: Desk) -> None:
+def test_other_types_new_tokens_and_webhooks_leave_it(desk: Desk) -> None:
     user = desk.create_one("User", name="u")
     token, task = new_ids(2)
 
     assert not raised(desk, Create("Task", [task], {"name": ["t"], "owner": [user]}))
     assert not raised(desk, Create("Token", [token], {"user": [user], "kind": ["session"]}))
     assert not raised(desk, Create("Webhook", new_ids(1), {"user": [user], "url": ["https://h.example"]}))
-    assert not raised(desk, Delete("Task", [task]), Delete("Token", [token]))
+    assert not raised(desk, Delete("Task", [task]))
+
+
+def test_a_token_that_is_changed_or_deleted_raises_it(desk: Desk) -> None:
+    """Who keeps in mind which tokens are good looks again."""
+    token = desk.create_one("Token", user=desk.create_one("User", name="u"), kind="session")
+
+    assert raised(desk, Update("Token", [token], {"revoked": [1]}))
+    assert raised(desk, Delete("Token", [token]))
 
 
 def test_a_cascade_to_accounts_raises_it_and_one_from_them(desk: Desk) -> None:

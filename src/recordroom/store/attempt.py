@@ -17,9 +17,9 @@ from .layout import Layout, layout_of
 from .plans import Fetch, Plan, Run
 from .sqltext import marked
 
-Holder = tuple[bytes, bytes, bytes | None]  # who administers the room: user, role, and the group that lends it
-
 __all__ = ["Holder", "Mode", "Outcome", "Segment", "Written"]
+
+Holder = tuple[bytes, bytes, bytes | None]  # who administers the room: user, role, and the group that lends it
 
 
 class Mode(NamedTuple):
