@@ -70,7 +70,7 @@ def arguments() -> argparse.Namespace:
 def over_http(place: Place, settings: Settings | None, scale: Scale) -> Iterator[report.Section]:
     """The same jobs through a server."""
     with ExitStack() as stack:
-        server = stack.enter_context(served.served(place.new(stack), process=True))
+        server = stack.enter_context(served.served(place.new(stack), process=True, accounts=True))
         field = served.HttpField(place, settings, server)
         yield from timed_jobs(field, scale, {"create", "query", "update", "change"})
 

@@ -129,7 +129,7 @@ def small_requests(place: Place, count: int) -> Iterator[tuple[int, Served]]:
         for name in ("bare", "served"):
             shutil.copytree(where, where.with_suffix(f".{name}"))
         port = stack.enter_context(bare(where.with_suffix(".bare") / "room.sqlite"))
-        yield port, stack.enter_context(served(str(where.with_suffix(".served")), process=True))
+        yield port, stack.enter_context(served(str(where.with_suffix(".served")), process=True, accounts=True))
 
 
 def compare(port: int, server: Served, kind: str, rounds: int, requests: int) -> Small:

@@ -164,15 +164,17 @@ def test_a_killed_server_loses_nothing(
     stocked: str, rounds: Callable[[int], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     dice, kills = random.Random(), rounds(200)
-    before = revision_of(stocked)
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(served(stocked, process=True))
+        server = stack.enter_context(served(stocked, process=True, accounts=True))
+        with rr.connect(server.url, api_key=server.api_key) as session:
+            before = session.transport.revision_at(2**62)
         story = Story((server.url, server.api_key))
         for _ in range(kills):
             story.wait_for_more(dice.randrange(1, 30))
             time.sleep(dice.random() * 0.02)
             server.kill()
-            server = stack.enter_context(served(stocked, process=True, port=server.port))
+            again = served(stocked, process=True, port=server.port, accounts=True, api_key=server.api_key)
+            server = stack.enter_context(again)
         story.wait_for_more(WRITERS)
         story.finish()
     with Room.open(stocked) as room:
@@ -201,8 +203,9 @@ def terminate(url: str, pids: list[int]) -> int:
 @contextlib.contextmanager
 def two_servers(where: str) -> Iterator[list[Served]]:
     """Two processes that serve one room."""
-    with served(where, process=True) as one, served(where, process=True) as other:
-        yield [one, other]
+    with contextlib.ExitStack() as stack:
+        one = stack.enter_context(served(where, process=True, accounts=True))
+        yield [one, stack.enter_context(served(where, process=True, accounts=True, api_key=one.api_key))]
 
 
 @pytest.mark.proof
@@ -212,9 +215,9 @@ def test_ended_connections_to_the_database_are_not_seen_by_clients(
     where = places_postgres("served")
     with rr.connect(where) as session:
         session.apply_schema(SCHEMA)
-    before, ended = revision_of(where), 0
-    dice = random.Random()
+    ended, dice = 0, random.Random()
     with two_servers(where) as servers:
+        before = revision_of(where)
         story = Story(*((server.url, server.api_key) for server in servers))
         readers = [threading.Thread(target=_read, args=(server, story), daemon=True) for server in servers]
         for reader in readers:
