@@ -1,8 +1,9 @@
 """Single sign-on by OpenID Connect: a token of a provider proves who somebody is, and becomes a session here.
 
-Providers are found by discovery. Their documents and keys are kept for an hour; a token that names a key we do not know
-makes us look once more, at most twice a minute. Checked are the signature (by an algorithm of the provider's list, never
-"none" or a shared secret), issuer, audience, authorized party, times, the nonce, and that an id token comes once only.
+Providers are found by discovery. Their documents and keys are kept for an hour; a token that names a key we do not know,
+or names none and fits none, makes us look once more, at most twice a minute. Checked are the signature (by an algorithm
+of the provider's list, never "none" or a shared secret), issuer, audience, authorized party, times, the nonce, and that
+an id token comes once only.
 Sources: OpenID Connect Core 1.0, section 3.1.3.7; RFC 9068 for access tokens.
 """
 
@@ -61,10 +62,11 @@ class External(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What a provider publishes: its keys by id, and when they were fetched."""
+    """What a provider publishes: its keys by id, when they were fetched, and when a token last made us fetch them."""
 
     keys: Mapping[str | None, Sequence[Key]]
     at: float
+    anew: float
 
 
 class Oidc:
@@ -106,25 +108,34 @@ class Oidc:
         audience = provider.client_id if kind == "id_token" else provider.audience
         if not audience or len(token) > _LONGEST:
             not_right()
-        claims = _verified(provider, token, await self._keys(provider, token))
+        claims = await self._claims(provider, token)
         _check_claims(provider, claims, audience, time.time())
         if kind == "id_token":
             _check_id_token(provider, claims, nonce)
         return _external(provider, claims, digest(token) if kind == "id_token" else None)
 
-    async def _keys(self, provider: OidcProvider, token: str) -> Sequence[Key]:
-        """The keys that may have signed a token: those it names, looked up again where they are not known."""
+    async def _claims(self, provider: OidcProvider, token: str) -> dict[str, Any]:
+        """What a token says, if the provider signed it. One that names no key may be signed by a new one."""
         try:
             kid = extract_compact(token.encode()).headers().get("kid")
         except _REFUSED:
             not_right()
         if kid is not None and not isinstance(kid, str):
             not_right()
+        claims = _verified(provider, token, await self._keys(provider, kid))
+        if claims is None and kid is None:
+            claims = _verified(provider, token, await self._keys(provider, kid, missed=True))
+        return not_right() if claims is None else claims
+
+    async def _keys(self, provider: OidcProvider, kid: str | None, *, missed: bool = False) -> Sequence[Key]:
+        """The keys with an id, or all; fetched again where they are old, or, not too often, where one is missed."""
         async with self._locks[provider.name]:
             found, moment = self._found.get(provider.name), time.monotonic()
-            age = None if found is None else moment - found.at
-            if found is None or age is None or age > _FRESH or (kid not in found.keys and age > _ANEW):
-                found = self._found[provider.name] = _Found(await self._fetched(provider), time.monotonic())
+            if found is None or moment - found.at > _FRESH:
+                found = _Found(await self._fetched(provider), moment, found.anew if found else moment - _ANEW)
+            elif (missed or (kid is not None and kid not in found.keys)) and moment - found.anew >= _ANEW:
+                found = _Found(await self._fetched(provider), moment, moment)
+            self._found[provider.name] = found
         if kid is None:
             return [key for keys in found.keys.values() for key in keys][:10]
         return found.keys.get(kid, ())
@@ -183,15 +194,15 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _verified(provider: OidcProvider, token: str, keys: Sequence[Key]) -> dict[str, Any]:
-    """The claims of a token that one of the keys signed."""
+def _verified(provider: OidcProvider, token: str, keys: Sequence[Key]) -> dict[str, Any] | None:
+    """The claims of a token that one of the keys signed; None where none did."""
     registry = JWSRegistry(algorithms=list(provider.algorithms), strict_check_header=False)
     for key in keys:
         try:
             return jwt.decode(token, key, registry=registry).claims
         except _REFUSED:
             continue
-    return not_right()
+    return None
 
 
 # --- claims ---------------------------------------------------------------------------------------
