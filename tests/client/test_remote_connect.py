@@ -19,9 +19,17 @@ import recordroom as rr
 from recordroom.client.http import timeouts
 from recordroom.client.remote import RemoteRoom
 from recordroom.client.retry import NEVER, Retry
-from recordroom.errors import InvalidValue, NotAuthenticated, RoomNotFound, ServerUnavailable, UnknownDatabase
+from recordroom.errors import (
+    InvalidValue,
+    NotAuthenticated,
+    RoomNotFound,
+    ServerUnavailable,
+    UnknownDatabase,
+    UnknownType,
+)
+from recordroom.model.schema import EntityType
 from recordroom.query.request import SchemaReply
-from tests.client.scripted import Act, good, scripted
+from tests.client.scripted import Act, answer, good, scripted
 from tests.client.street import Street
 
 KEY = "rrk_owner"
@@ -151,6 +159,21 @@ def test_time_outs_are_one_number_or_two(given: Any, read: dict[str, float]) -> 
 def test_time_outs_that_make_no_sense_are_refused(given: Any) -> None:
     with pytest.raises(InvalidValue, match="seconds"):
         rr.connect("http://127.0.0.1:1", api_key=KEY, timeout=given)
+
+
+def test_a_schema_that_is_known_does_not_travel_again() -> None:
+    first = SchemaReply(database="main", revision=3, types=[EntityType(name="Task")])
+    second = SchemaReply(database="main", revision=4, types=[EntityType(name="Task"), EntityType(name="Shot")])
+    acts = [good(first, etag='"3-a"'), answer(304, etag='"3-a"'), good(second, etag='"4-b"')]
+    with scripted(*acts) as script, rr.connect(script.url, api_key=KEY) as session:
+        known = session.schema
+        with pytest.raises(UnknownType):
+            session.query("Shot")
+        assert session.schema is known
+        assert session.query("Shot").query.type == "Shot"
+
+    asked = [b'\r\nIf-None-Match: "3-a"\r\n' in each for each in script.heard]
+    assert asked == [False, True, True]
 
 
 def test_the_past_of_a_remote_room_uses_the_same_connections(url: str) -> None:

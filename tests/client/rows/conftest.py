@@ -7,21 +7,38 @@ from pathlib import Path
 
 import pytest
 
-import recordroom as rr
 from recordroom.client.session import Session
+from tests.client.street import Street, open_session
 
 from .samples import SCHEMA
 
 
 @pytest.fixture
-def places(request: pytest.FixtureRequest) -> Callable[[str], str]:
-    """On SQLite; on both databases with `on_both`: rows come and go above the store, so few tests need it."""
-    return request.getfixturevalue(getattr(request, "param", "places_sqlite"))
+def places(request: pytest.FixtureRequest, transport: str) -> Iterator[Callable[[str], str]]:
+    """Addresses of rooms, in this process and behind a server.
+
+    On SQLite, where a test does not say "places_postgres": rows come and go above the store.
+    """
+    made: Callable[[str], str] = request.getfixturevalue(getattr(request, "param", "places_sqlite"))
+    if transport == "embedded":
+        yield made
+        return
+    street: Street = request.getfixturevalue("street")
+    served: dict[str, str] = {}
+
+    def address(name: str) -> str:
+        if name not in served:
+            served[name] = street.open(made(name))
+        return served[name]
+
+    yield address
+    for each in served.values():
+        street.close(each)
 
 
 @pytest.fixture
 def session(places: Callable[[str], str]) -> Iterator[Session]:
-    with rr.connect(places("rows")) as session:
+    with open_session(places("rows")) as session:
         session.apply_schema(SCHEMA)
         yield session
 
@@ -29,7 +46,7 @@ def session(places: Callable[[str], str]) -> Iterator[Session]:
 @pytest.fixture
 def other(places: Callable[[str], str]) -> Iterator[Session]:
     """A session with a second room of the same schema."""
-    with rr.connect(places("other")) as session:
+    with open_session(places("other")) as session:
         session.apply_schema(SCHEMA)
         yield session
 

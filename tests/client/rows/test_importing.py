@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-import recordroom as rr
 from recordroom.client.rows import ImportReport, TextOptions, import_rows
 from recordroom.client.session import Session
 from recordroom.errors import ImportFailed, InvalidReference, InvalidValue, UnknownAttribute, UnknownType
+from tests.client.street import open_session
 
 from .samples import on_both
 
@@ -244,7 +244,7 @@ def test_a_file_whose_rows_are_all_refused_changes_nothing(session: Session, fil
 
 def test_a_type_that_another_session_made_is_known(session: Session, places: Callable[[str], str], file: Write) -> None:
     session.schema  # noqa: B018 - learnt before the other session changes it
-    with rr.connect(places("rows")) as another:
+    with open_session(places("rows")) as another:
         another.apply_schema('[Fresh.attributes]\nname = "text"\n')
 
     assert import_rows(session, "Fresh", file("name\na\n")).created == 1
