@@ -52,7 +52,7 @@ def follow_plan(requests: Requests, catalogs: Catalogs, request: FollowRequest) 
         return Followed(position=head)
     if not count:
         return Followed(position=max(request.after, head))
-    entries = yield from requests.journal(request.after, count).plan()
+    entries = yield from requests.journal(max(request.after, 0), count).plan()
     asked = _Asked(requests, request, trees, _schema(catalogs, request.database), head)
     deliveries: list[Delivery] = []
     size = 0
@@ -71,9 +71,9 @@ def _window(request: FollowRequest) -> Plan[tuple[int, int, int]]:
     """The room's revision, that of the last commit to look at now, and how many there are up to it."""
     rows = yield Fetch("SELECT revision, pruned FROM rr_room")
     head, pruned = rows[0]
-    after = request.after
-    if after is None or after >= head:
+    if request.after is None or request.after >= head:
         return head, head, 0
+    after = max(request.after, 0)
     if after < pruned:
         raise PastPruned(revision=after + 1, oldest=pruned + 1)
     limit = max(1, min(request.limit, _MOST_COMMITS))

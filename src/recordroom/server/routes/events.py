@@ -98,6 +98,9 @@ async def stream(call: Call) -> None:
     await follower.begin()
     # What was pruned is told as an error before anything else is said.
     await follower.room.follow(replace(follower.request, limit=1))
+    if call.method == "HEAD":
+        await call.answer(b"", _EVENT_STREAM)
+        return
     parts = server_sent(follower, call.service.stopping, call.gone)
     async with aclosing(parts):  # type: ignore[type-var]
         await call.stream(parts, _EVENT_STREAM)
