@@ -35,6 +35,22 @@ def test_several_that_start_at_once_make_one_administrator(places):
     assert sum(code is not None for code in asyncio.run(run())) == 1
 
 
+def test_a_room_with_accounts_that_nobody_administers_gets_an_administrator(places):
+    async def run():
+        room = await AsyncRoom.open(places())
+        accounts = Accounts(room)
+        assert await accounts.activate()
+        assert not await accounts.activate()
+        codes = [await accounts.first_run(), await accounts.first_run()]
+        await accounts.close()
+        await room.close()
+        return codes
+
+    first, second = asyncio.run(run())
+    assert first is not None
+    assert second is None
+
+
 def test_a_room_without_accounts_knows_nobody(places):
     async def run():
         room = await AsyncRoom.open(places())
