@@ -15,6 +15,7 @@ import re
 import secrets
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -118,8 +119,15 @@ def _serve(lasts: int) -> None:
     _add_devices(app)
     _add_controls(app, lasts)
     server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     print(f"http://127.0.0.1:{server.server_port}", flush=True)
     server.serve_forever()
+
+
+def _end_with_parent() -> None:
+    """The pipe ends when whoever started this does, however that ends."""
+    sys.stdin.read()
+    os._exit(0)
 
 
 def _add_pkce(app: Any) -> None:
