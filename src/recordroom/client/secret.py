@@ -54,7 +54,7 @@ class Secret:
         raise TypeError("a secret cannot be pickled; give it to the other process by its environment or a profile")
 
 
-def secret(text: str | Secret, what: str) -> Secret:
+def secret(text: object, what: str) -> Secret:
     """A key or a token that can stand in a header; InvalidValue, which does not show it, where it cannot."""
     if isinstance(text, Secret):
         return text
