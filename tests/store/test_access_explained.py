@@ -111,6 +111,16 @@ def test_a_room_is_opened_as_a_user(places: Places) -> None:
             assert Seen(owner, owner._who).count("Task") == 2
 
 
+def test_upkeep_is_for_those_who_may_make_databases(people: People) -> None:
+    ada = people.reader("ada", ("read", "*")).room
+    eve = people.reader("eve", ("define", "*")).room
+
+    for upkeep in (ada.check, ada.compact, ada.prune, lambda: ada.change_settings(retention=1)):
+        with pytest.raises(PermissionDenied):
+            upkeep()
+    assert eve.check().problems == []
+
+
 def test_a_session_explains_access(places: Places) -> None:
     with Room.open(places()) as room:
         people = People(room)

@@ -24,7 +24,9 @@ from recordroom.model.operations import (
 from recordroom.model.schema import SYSTEM, Attribute, EntityType
 from recordroom.query.grammar import parse
 from recordroom.query.request import HistoryRequest, QueryRequest
+from recordroom.query.subscriptions import FollowRequest
 from recordroom.store import access as access_module
+from recordroom.store.requests import Requests
 from recordroom.store.room import Room
 from tests.store.people import People, Seen
 
@@ -550,6 +552,22 @@ def test_the_journal_shows_what_can_be_seen(studio: Studio) -> None:
     # The last one read shows how far, and nothing else.
     assert (entries[3].operations, entries[3].header.actor, entries[3].header.time) == ([], "", 0)
     assert last
+
+
+def test_events_are_of_what_can_be_seen(studio: Studio) -> None:
+    people = studio.people
+    seen = member(studio, ("read", "Task", OWN, ["name", "project"]))
+    start = people.commit(Publish(topic="start")).revision
+    people.change("Task", studio.model, bid=100)
+    people.change("Task", studio.paint, name="hidden")
+    shown = people.change("Task", studio.model, name="shown").revision
+    request = FollowRequest(
+        database="main", after=start, subscriptions=["recordroom.commit", "Task where name is_not None"]
+    )
+    followed = seen.room._read(Requests(seen.room._open, seen.actor).follow(request))
+
+    assert [each.event.revision for each in followed.deliveries] == [shown]
+    assert followed.position == shown
 
 
 def test_creates_in_the_journal_keep_their_numbers(studio: Studio) -> None:

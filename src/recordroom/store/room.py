@@ -136,12 +136,19 @@ class Room:
 
     def change_settings(self, **changes: Any) -> Settings:
         """Keep changed settings in the room; `durability` holds from the next opening on."""
+        self._check_keeper("changing settings")
         self._check_writable()
         return change_settings(self._open, changes)
 
     def _check_writable(self) -> None:
         if self._open.driver.read_only:
             raise RoomReadOnly(path=self.where)
+
+    def _check_keeper(self, what: str) -> None:
+        """PermissionDenied unless the actor may make and drop databases: upkeep is about everything there is."""
+        access = self._open.driver.run(access_of(self._open, self._who))
+        if access is not None:
+            access.check_define(what)
 
     # --- running requests ---
 
@@ -297,6 +304,7 @@ class Room:
 
         Followers catch up first where the room is open for writing.
         """
+        self._check_keeper("checking the room")
         opened = self._open
         if not opened.driver.read_only:
             for key in opened.driver.run(opened.current()).by_key:
@@ -308,6 +316,7 @@ class Room:
 
         Without either nothing is forgotten. Live entities and the headers that they name stay.
         """
+        self._check_keeper("pruning the room")
         self._check_writable()
         days = self.settings.retention if days is None else days
         if days is not None:
@@ -319,6 +328,7 @@ class Room:
 
     def compact(self) -> None:
         """Give back space that is not used."""
+        self._check_keeper("compacting the room")
         self._check_writable()
         self.driver.compact()
 
