@@ -9,7 +9,8 @@ from recordroom.model.schema_diff import diff
 from recordroom.model.schema_file import load_text
 from recordroom.query.grammar import parse
 from recordroom.query.request import QueryRequest
-from recordroom.store.accounts import account_operations, activate, core_types, is_activated
+from recordroom.store.account_schema import account_operations, core_types
+from recordroom.store.accounts import activate, is_activated
 from recordroom.store.default_roles import ACCOUNT_TYPES
 from recordroom.store.requests import now
 from recordroom.store.room import Room
@@ -141,3 +142,25 @@ def test_secrets_are_kept_found_and_forgotten(room):
 
 def test_secrets_do_not_show():
     assert "hunter2" not in repr(Secret(new_id(), "password", "hunter2"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[User.attributes]\nname = "text"\n', '[Rule.attributes]\ntype = { kind = "long_text", required = true }\n'],
+)
+def test_what_accounts_need_cannot_become_something_else(room, text):
+    activated(room)
+
+    with pytest.raises(InvalidSchema, match="accounts need"):
+        apply(room, text)
+
+    apply(room, '[User.attributes]\nname = { kind = "text", required = true, unique = true, label = "Login" }\n')
+    assert not activated(room)
+
+
+def test_a_room_without_accounts_has_types_of_these_names_as_it_likes(room):
+    apply(room, '[User.attributes]\nname = { kind = "text", unique = true }\n')
+
+    apply(room, '[User.attributes]\nname = "text"\n')
+
+    assert not room.schema("main").attribute("User", "name").unique

@@ -7,18 +7,14 @@ roles once. Whatever is there stays: a type of the same name gains attributes; o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 import msgspec
 
-from ..errors import InvalidSchema
 from ..model.ids import as_id, new_id
 from ..model.operations import Commit, CommitResult, Create, Operation
-from ..model.schema import Attribute, EntityType, Schema
-from ..model.schema_diff import diff
-from ..model.schema_file import SchemaDocument, load_text
 from .account_changes import ACCOUNTS_DATABASE
+from .account_schema import account_operations
 from .catalog import Catalog, Catalogs, catalog_of, load_catalogs
 from .commit import By, commit_plan
 from .default_roles import default_roles
@@ -31,10 +27,8 @@ from .sqltext import id_list, marked, quoted
 __all__ = [
     "TokenState",
     "UserState",
-    "account_operations",
     "activate",
     "commit_as",
-    "core_types",
     "is_activated",
     "main_of",
     "names_of",
@@ -84,12 +78,6 @@ def commit_as(catalog: Catalog, operations: Sequence[Operation], actor: str, now
 # --- activation -----------------------------------------------------------------------------------
 
 
-def core_types() -> Schema:
-    """The types of accounts."""
-    text = files("recordroom.templates").joinpath("core.toml").read_text(encoding="utf-8")
-    return load_text(text, where="core.toml").schema
-
-
 def is_activated(catalog: Catalog) -> Plan[bool]:
     """Whether accounts were made in this room."""
     mark = yield from secret_of(catalog.dialect, ROOM, _MARK)
@@ -118,52 +106,6 @@ def activate(catalogs: Catalogs, actor: str, now: int, more: Sequence[Operation]
 def reloaded(catalog: Catalog) -> Plan[Catalog]:
     """The database as it is now in a transaction that changed its schema."""
     return main_of((yield from load_catalogs(catalog.dialect, None)))
-
-
-def account_operations(schema: Schema) -> list[Operation]:
-    """What gives a schema the types of accounts that it misses, whole or in part."""
-    core = core_types()
-    types = [_missing(schema, each) if each.name in schema else each for each in core.values()]
-    wanted = tuple(each for each in types if each.name not in schema or each.attributes)
-    there = frozenset(each.name for each in wanted if each.name in schema)
-    return list(diff(schema, SchemaDocument(types=wanted, source="accounts", partial=there)).operations)
-
-
-def _missing(schema: Schema, wanted: EntityType) -> EntityType:
-    """A type with the attributes that the one in `schema` misses, or has without being unique."""
-    if schema[wanted.name].abstract:
-        raise InvalidSchema(where=wanted.name, reason="accounts need this type, and it is abstract here")
-    own = {each.name: each for each in schema[wanted.name].attributes}
-    found = schema.attributes(wanted.name)
-    missing = []
-    for attribute in wanted.attributes:
-        present = found.get(attribute.name)
-        if present is None:
-            missing.append(attribute)
-            continue
-        _check_same(wanted.name, present, attribute)
-        if attribute.unique and not present.unique and attribute.name in own:
-            missing.append(msgspec.structs.replace(own[attribute.name], unique=True))
-    return msgspec.structs.replace(schema[wanted.name], attributes=tuple(missing))
-
-
-def _check_same(type_name: str, present: Attribute, wanted: Attribute) -> None:
-    """InvalidSchema where an attribute of accounts is there and is another thing."""
-    facts = {"type": type_name, "attribute": wanted.name}
-    kinds = [f"{'many ' if each.multi else ''}{each.kind}" for each in (present, wanted)]
-    if present.computed is not None or present.derived:
-        kinds[0] = "computed" if present.computed is not None else f"the other side of {present.target}"
-    reason = ""
-    if kinds[0] != kinds[1]:
-        reason = f"accounts need it as {kinds[1]}, and here it is {kinds[0]}"
-    elif present.target != wanted.target:
-        reason = f"accounts need it to refer to {wanted.target}, and here it refers to {present.target}"
-    elif not set(wanted.choices) <= set(present.choices):
-        reason = (
-            f"accounts need the choices {', '.join(wanted.choices)}, and here they are {', '.join(present.choices)}"
-        )
-    if reason:
-        raise InvalidSchema(where=f"{type_name}.{wanted.name}", reason=reason, **facts)
 
 
 def _role_names(catalog: Catalog) -> Plan[list[str]]:

@@ -38,6 +38,7 @@ from .access_results import kept, kept_result, repeated
 from .access_schema import define
 from .access_writes import Guard, Unanswered, Writer
 from .account_changes import RAISE_ACCESS, touches_accounts
+from .account_schema import keep_account_types
 from .apply import HANDLERS
 from .attempt import Mode, Outcome, Segment
 from .catalog import Catalog
@@ -192,6 +193,7 @@ def _attempt(catalog: Catalog, operations: Sequence[Operation], mode: Mode, faul
     yield from _apply(Segment(catalog, mode, faults, outcome), stretch)
     if catalog is not before:
         check_computed(catalog.schema)
+        keep_account_types(before, catalog)
     if mode.writer is not None and mode.writer.actor.user is not None:
         yield from keep_administrator(catalog, outcome.journal, mode.administrators, faults)
         faults.settle()
