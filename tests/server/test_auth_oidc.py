@@ -164,6 +164,7 @@ def wrong_tokens(provider: Provider) -> dict[str, str]:
         "alg none, signed": f"{none}.{body}.{signature}",
         "shared secret": jwt.encode({"alg": "HS256", "kid": provider.keys[0].kid}, {}, secret, algorithms=["HS256"]),
         "another key of the same id": provider.token(foreign, {"kid": provider.keys[0].kid}),
+        "an access token": provider.token(header={"typ": "at+jwt"}),
         "unknown key": provider.token(foreign, {"kid": "x"}),
         "key in the header": provider.token(foreign, {"jwk": foreign.as_dict(private=False)}),
         "cut": f"{head}.{body}.{signature[:-4]}",
@@ -203,13 +204,16 @@ def test_a_new_key_is_found_and_unknown_keys_do_not_make_us_ask_on_and_on(places
         await exchange(people, provider.token())
         assert provider.fetched == ["/.well-known/openid-configuration", "/jwks"]
         provider.keys = [ECKey.generate_key("P-256", private=True, auto_kid=True)]
+        await exchange(people, provider.token())
+        assert len(provider.fetched) == 4
+        provider.keys = [ECKey.generate_key("P-256", private=True, auto_kid=True)]
         for _ in range(5):
             with pytest.raises(NotAuthenticated):
                 await exchange(people, provider.token())
-        assert len(provider.fetched) == 2
+        assert len(provider.fetched) == 4
         monkeypatch.setattr("recordroom.server.auth.oidc._ANEW", 0.0)
         await exchange(people, provider.token())
-        assert len(provider.fetched) == 4
+        assert len(provider.fetched) == 6
 
     with_people(places_sqlite(), story, settings(provider.issuer))
 

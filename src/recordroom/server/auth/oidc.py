@@ -108,19 +108,20 @@ class Oidc:
         audience = provider.client_id if kind == "id_token" else provider.audience
         if not audience or len(token) > _LONGEST:
             not_right()
-        claims = await self._claims(provider, token)
+        claims = await self._claims(provider, kind, token)
         _check_claims(provider, claims, audience, time.time())
         if kind == "id_token":
             _check_id_token(provider, claims, nonce)
         return _external(provider, claims, digest(token) if kind == "id_token" else None)
 
-    async def _claims(self, provider: OidcProvider, token: str) -> dict[str, Any]:
+    async def _claims(self, provider: OidcProvider, kind: str, token: str) -> dict[str, Any]:
         """What a token says, if the provider signed it. One that names no key may be signed by a new one."""
         try:
-            kid = extract_compact(token.encode()).headers().get("kid")
+            header = extract_compact(token.encode()).headers()
         except _REFUSED:
             not_right()
-        if kid is not None and not isinstance(kid, str):
+        kid, form = header.get("kid"), str(header.get("typ", "")).lower().removeprefix("application/")
+        if (kid is not None and not isinstance(kid, str)) or (kind == "id_token" and form == "at+jwt"):
             not_right()
         claims = _verified(provider, token, await self._keys(provider, kid))
         if claims is None and kid is None:
