@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .client.committing import Committed as Committed
     from .client.entity import Entity as Entity
     from .client.results import QueryResult as QueryResult
+    from .client.retry import Retry as Retry
     from .client.session import Session as Session
     from .client.symbols import NOT_SET as NOT_SET
     from .client.webhooks import verify_webhook as verify_webhook
@@ -75,6 +76,7 @@ _NAMES = {
     "Error": "errors",
     "NOT_SET": "client.symbols",
     "QueryResult": "client.results",
+    "Retry": "client.retry",
     "Session": "client.session",
     "connect": "connection",
     "verify_webhook": "client.webhooks",
@@ -117,6 +119,7 @@ __all__ = [
     "QueryTimeout",
     "QueryTooComplex",
     "RequestTooLarge",
+    "Retry",
     "RoomDamaged",
     "RoomExists",
     "RoomLocked",

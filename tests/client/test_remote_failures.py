@@ -13,6 +13,7 @@ from recordroom.client.credentials import ApiKey, Credentials
 from recordroom.client.http import Options
 from recordroom.client.remote import RemoteRoom
 from recordroom.client.retry import NEVER, Retry
+from recordroom.client.session import Session
 from recordroom.errors import (
     Error,
     InvalidQuery,
@@ -30,8 +31,9 @@ from recordroom.errors import (
 from recordroom.model import wire
 from recordroom.model.ids import new_id
 from recordroom.model.operations import Commit, CommitResult
+from recordroom.model.schema import EntityType
 from recordroom.query.grammar import parse
-from recordroom.query.request import DatabaseInfo, Page, QueryRequest
+from recordroom.query.request import DatabaseInfo, Page, QueryRequest, SchemaReply
 from tests.client.scripted import Act, Script, answer, close, good, noise, reset, scripted
 
 RESULT = CommitResult(revision=7, time=1)
@@ -353,6 +355,23 @@ def test_a_token_that_is_never_accepted_is_not_renewed_for_ever() -> None:
         room.close()
 
     assert len(script.heard) == 3
+
+
+def test_a_commit_that_may_have_been_heard_before_the_key_was_revoked_keeps_its_id() -> None:
+    schema = good(SchemaReply(database="main", revision=1, types=[EntityType(name="Task")]))
+    with scripted(schema, close, EXPIRED, good(CommitResult(revision=2, time=1, numbers=[1]))) as script:
+        session = Session(room_at(script))
+        task = session.create("Task")
+        with pytest.raises(NotAuthenticated) as caught:
+            session.commit()
+        assert caught.value.unsure
+        session.commit()
+        assert session.state(task) == "clean"
+        session.close()
+
+    ids = [wire.decode(each.partition(b"\r\n\r\n")[2], Commit).id for each in script.heard[1:]]
+    assert len(ids) == 3
+    assert len(set(ids)) == 1
 
 
 def test_a_key_that_is_refused_is_refused_at_once() -> None:

@@ -38,6 +38,9 @@ _NOT_CHANGED = 304
 _ANOTHER_VERSION = "its answer cannot be understood; it may be of another version"
 # Answers that say of themselves that asking again is of no use, whatever their status.
 _FINAL = (QueryTimeout, ProviderUnavailable)
+# What is said before a request is looked at. After attempts that broke off it leaves open whether one of them was heard:
+# the fact `unsure` says so.
+_UNHEARD = (NotAuthenticated, RoomNotFound)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,26 +146,35 @@ class Caller:
     def _until(self, request: Request, attempt: Callable[[Message], T]) -> T:
         """What an attempt gives, made again as the policy says."""
         body = None if request.body is None else wire.encode(request.body)
-        tries, refreshes = Tries(request.retry or self.retry), 0
+        tries = Tries(request.retry or self.retry)
         while True:
-            authorization = None if self.credentials is None else self.credentials.header()
-            headers = _ASKING if body is None else _SENDING
-            if authorization is not None:
-                headers = {**headers, "Authorization": authorization}
             try:
-                self.sent += 1
-                found = attempt(Message(request.method, request.path, body, headers, request.read))
-            except NotAuthenticated as error:
-                refreshes += 1
-                if not self._refreshed(authorization, refreshes):
-                    raise self._explained(error) from None
+                found = self._authorized(request, body, attempt)
             except _Refused as refused:
                 self._pause_after(refused, tries, request)
             except Broken as broken:
                 self._pause_after_break(broken, tries, request)
+            except _UNHEARD as error:
+                error.facts["unsure"] = tries.count > 0
+                raise
             else:
                 self._met = True
                 return found
+
+    def _authorized(self, request: Request, body: bytes | None, attempt: Callable[[Message], T]) -> T:
+        """What an attempt gives, made again with another credential where the server refuses one."""
+        headers, refreshes = _ASKING if body is None else _SENDING, 0
+        while True:
+            authorization = None if self.credentials is None else self.credentials.header()
+            if authorization is not None:
+                headers = {**headers, "Authorization": authorization}
+            try:
+                self.sent += 1
+                return attempt(Message(request.method, request.path, body, headers, request.read))
+            except NotAuthenticated as error:
+                refreshes += 1
+                if not self._refreshed(authorization, refreshes):
+                    raise self._explained(error) from None
 
     def _refreshed(self, stale: str | None, count: int) -> bool:
         if self.credentials is None or stale is None or count > _MOST_REFRESHES:

@@ -131,12 +131,12 @@ class Committer:
         self._unsure = None
         try:
             result = self._send(flight.commit)
-        except StoreUnavailable:
-            self._unsure = flight
-            raise
-        except Exception:
-            with session._lock:
-                session._work.give_back(flight.batch)
+        except Exception as error:
+            if isinstance(error, Error) and _leaves_open(error):
+                self._unsure = flight
+            else:
+                with session._lock:
+                    session._work.give_back(flight.batch)
             raise
         except BaseException:
             # Interrupted: it may have been applied or not.
@@ -301,6 +301,11 @@ def _touched(operations: Iterable[Any]) -> Iterator[tuple[str, bytes]]:
     for operation in operations:
         for each in getattr(operation, "ids", ()):
             yield operation.type, each
+
+
+def _leaves_open(error: Error) -> bool:
+    """Whether the commit may have been applied."""
+    return isinstance(error, StoreUnavailable) or bool(error.facts.get("unsure"))
 
 
 def moment(micros: int) -> dt.datetime:
