@@ -16,7 +16,6 @@ from recordroom.model.operations import (
     DropType,
     Link,
     Operation,
-    RenameType,
     Unlink,
     Update,
 )
@@ -141,7 +140,7 @@ def test_schema_changes_of_accounts_raise_it(desk: Desk) -> None:
     assert raised(desk, DefineType(ROBOT))
     assert raised(desk, Create("Robot", new_ids(1), {"name": ["robot"]}))
     assert not raised(desk, DefineAttribute("Task", a("more")))
-    assert raised(desk, RenameType("Share", "Loan"))
+    assert raised(desk, DropType("Share"))
     assert raised(desk, DropType("Rule"))
 
 
