@@ -182,6 +182,7 @@ def test_what_was_given_up_on_can_be_tried_again(
         assert [(each.waiting, each.dead) for each in await listed(room)] == [(0, 1)]
         with pytest.raises(NotFound):
             await retry_dead(room, show_id(new_id()))
+        assert await retry_dead(room, None, 2**80) == 0
         assert await retry_dead(room, show_id(added.id), given_up.revision) == 1
         await rounds(webhooks)
         assert await dead(room) == []

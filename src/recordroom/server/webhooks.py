@@ -383,6 +383,8 @@ async def retry_dead(room: AsyncRoom, webhook: str | None = None, revision: int 
     if wanted is not None and wanted not in seen:
         raise NotFound(type="Webhook", entity=webhook)
     chosen = seen if wanted is None else [wanted]
+    if revision is not None and not 0 <= revision < 2**63:
+        return 0
 
     def plan() -> Plan[int]:
         count = 0

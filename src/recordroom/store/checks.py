@@ -187,6 +187,11 @@ def _check_publish(schema: Schema, event: Publish, faults: Faults) -> None:
         canonical_json(event.data)
     except WrongValue as error:
         raise InvalidValue(type="Publish", attribute="data", value=event.data, expected=str(error)) from None
+    try:
+        msgspec.msgpack.encode(event.data)
+    except (OverflowError, RecursionError):
+        expected = "whole numbers of 64 bits"
+        raise InvalidValue(type="Publish", attribute="data", value=event.data, expected=expected) from None
 
 
 @lru_cache(maxsize=1000)
