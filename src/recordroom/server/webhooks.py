@@ -133,6 +133,8 @@ class Webhooks:
 
     async def look(self) -> float:
         """One round over all webhooks; for how many seconds none is due."""
+        if not await self._may_have_any():
+            return _LOOK_SECONDS
         hooks = await self._hooks()
         self._calm = _CALM if hooks else _CALM_WITHOUT
         await self._forget_gone({each.id for each in hooks})
@@ -167,6 +169,13 @@ class Webhooks:
             await asyncio.sleep(0)
 
     # --- which there are ---
+
+    async def _may_have_any(self) -> bool:
+        """A room without accounts has none, and is not asked."""
+        try:
+            return "Webhook" in await self._room.schema("main")
+        except UnknownDatabase:
+            return False
 
     async def _hooks(self) -> list[_Hook]:
         page = await _query(self._room, f"{_SELECT} where active is true and user.active is true order by id")
