@@ -260,3 +260,22 @@ def alive(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_room_that_is_served_is_checked_and_backed_up_beside_the_server(cli: Cli, tmp_path: Path) -> None:
+    with serving(tmp_path, "a.room") as server, rr.connect(server.url, api_key=server.api_key()) as session:
+        session.apply_schema('[Task.attributes]\nname = "text"')
+        task = session.create("Task", {"name": "one"})
+        session.commit()
+        task["name"] = "two"
+        session.commit()
+
+        checked = cli("check", "a.room", "--json")
+        assert (checked.code, checked.json["problems"]) == (0, [])
+        assert "behind" in checked.json["unchecked"][0]
+        assert cli("backup", "a.room", "kept.room").code == 0
+    with rr.connect(tmp_path / "kept.room") as session:
+        assert [change.after for change in session.history(session.query("Task").one(), attribute="name")] == [
+            "two",
+            "one",
+        ]

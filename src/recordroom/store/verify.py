@@ -48,10 +48,14 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Report(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What was found; `counts` says what was looked at. Iterating gives the problems: none when all is well."""
+    """What was found; `counts` says what was looked at. Iterating gives the problems: none when all is well.
+
+    `unchecked` says what could not be looked at, because it is behind the journal and the room is open for reading only.
+    """
 
     problems: list[Problem] = []
     counts: dict[str, int] = {}
+    unchecked: list[str] = []
 
     def __iter__(self) -> Iterator[Problem]:
         return iter(self.problems)
@@ -62,7 +66,7 @@ class Report(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 def check_plan(catalogs: Mapping[str, Catalog], dialect: str) -> Plan[Report]:
     """Everything that does not agree in a room."""
-    report = Report(problems=[], counts={})
+    report = Report(problems=[], counts={}, unchecked=[])
     yield from _check_database(dialect, report)
     head, pruned = yield from _check_journal(dialect, report)
     vocabulary: Counter[str] = Counter()
@@ -85,8 +89,7 @@ def check_plan(catalogs: Mapping[str, Catalog], dialect: str) -> Plan[Report]:
 def _has_read(catalog: Catalog, follower: str, report: Report) -> Plan[bool]:
     late = yield from behind({catalog.database: catalog}, (follower,))
     if late:
-        what = f"the follower {follower!r} is behind the journal: what it keeps was not checked"
-        report.problems.append(Problem(what=what, where=catalog.database))
+        report.unchecked.append(f"{catalog.database}: what {follower!r} keeps, which is behind the journal")
     return not late
 
 
