@@ -196,3 +196,63 @@ def test_files_are_for_their_owner_only_and_damage_is_no_error(server: Served, t
 def test_a_room_in_this_process_needs_no_cache(where: str) -> None:
     with pytest.raises(InvalidValue, match="cache"):
         rr.connect(where, cache=True)
+
+
+@pytest.fixture
+def with_accounts(where: str) -> Iterator[Served]:
+    with served(where, accounts=True) as found:
+        yield found
+
+
+def add_user(server: Served, name: str, role: str) -> str:
+    """A user with a role; their API key."""
+    with rr.connect(server.url, api_key=server.api_key) as session:
+        user = session.create("User", {"name": name})
+        user["roles"].add(session.query(f'Role where name is "{role}"').one())
+        session.commit()
+    body = {"grant": "api_key", "name": "tests", "user": name}
+    key: str = server.request("POST", "/v1/tokens", body).json()["api_key"]
+    return key
+
+
+def test_accounts_have_caches_of_their_own(with_accounts: Served, tmp_path: Path) -> None:
+    server, folder = with_accounts, tmp_path / "cache"
+    ids, key = ids_of(server), add_user(server, "ann", "guest")
+    with cached(server, folder) as session:
+        assert names(session, ids) == ["p0", "p1", "p2", "p3", "p4"]
+
+    with rr.connect(server.url, api_key=key, cache=folder) as session:
+        assert names(session, ids) == [None] * 5
+
+
+def test_what_may_not_be_read_any_more_is_not_given_from_the_cache(
+    with_accounts: Served, tmp_path: Path, asked: list[int]
+) -> None:
+    server = with_accounts
+    ids, key = ids_of(server), add_user(server, "ann", "reader")
+    for _ in range(2):
+        asked.clear()
+        with rr.connect(server.url, api_key=key, cache=tmp_path) as session:
+            assert names(session, ids[:2]) == ["p0", "p1"]
+    assert asked == []
+    with rr.connect(server.url, api_key=server.api_key) as session:
+        for rule in session.query('Rule where role.name is "reader" and type is "*"'):
+            session.delete(rule)
+        session.commit()
+
+    with rr.connect(server.url, api_key=key, cache=tmp_path) as session:
+        assert names(session, ids[:2]) == [None, None]
+
+
+def test_what_is_hidden_in_part_is_never_kept(with_accounts: Served, tmp_path: Path, asked: list[int]) -> None:
+    server = with_accounts
+    with rr.connect(server.url, api_key=server.api_key) as session:
+        role = session.create("Role", {"name": "some"})
+        session.create("Rule", {"role": role, "verb": "read", "type": "Person", "attributes": ["name", "age"]})
+        session.commit()
+    ids, key = ids_of(server), add_user(server, "ann", "some")
+    for _ in range(2):
+        asked.clear()
+        with rr.connect(server.url, api_key=key, cache=tmp_path) as session:
+            assert [person["team"] for person in session.get_many("Person", ids) if person] == [None] * 5
+    assert asked
