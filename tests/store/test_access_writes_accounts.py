@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from recordroom.errors import InvalidReference, NotFound, PermissionDenied, SchemaChangeRefused, UnknownDatabase
+from recordroom.model.actor import Actor
 from recordroom.model.ids import new_id, new_ids
 from recordroom.model.operations import (
     Commit,
@@ -314,6 +315,42 @@ def test_users_revoke_their_own_tokens_and_nothing_else(office: Office) -> None:
     refused(worker, Delete("Token", [theirs]), NotFound)
 
     assert office.rows("Token", "revoked", "name") == {mine: (1, "old"), theirs: (None, None)}
+
+
+def test_a_token_acts_for_a_user_whom_its_changer_governs(office: Office) -> None:
+    worker = office.user("w", *every("Token"), *every("User", verbs="read"))
+    governor = office.user("g", *every("Token"), *every("User", verbs="read update"))
+    strong = administrator(office)
+    mine, theirs = new_ids(2)
+    office.commit(Create("Token", [mine, theirs], {"user": [worker.id, strong.id], "kind": ["api_key"] * 2}))
+
+    refused(worker, Update("Token", [mine], {"user": [strong.id]}))
+    refused(worker, Update("Token", [theirs], {"user": [worker.id]}))
+    refused(worker, Update("Token", [theirs], {"expires": [None]}))
+    refused(worker, Create("Token", new_ids(1), {"user": [strong.id], "kind": ["api_key"]}))
+    worker.commit(Update("Token", [mine], {"scopes": [None]}))
+    worker.commit(Update("Token", [theirs], {"revoked": [1]}))
+    governor.commit(Update("Token", [mine], {"user": [strong.id]}))
+
+    assert office.rows("Token", "user") == {mine: strong.id, theirs: strong.id}
+
+
+@pytest.mark.parametrize("scope", ["read", "write"])
+def test_tokens_of_small_scope_end_no_tokens_and_those_for_reading_no_shares(office: Office, scope: str) -> None:
+    worker = office.user("w", *EVERYTHING)
+    small = Worker(office, Actor(name="w", user=worker.id, scopes=(scope,)))
+    tag, token, share = new_ids(3)
+    office.commit(
+        Create("Tag", [tag], {"name": ["t"]}), Create("Token", [token], {"user": [worker.id], "kind": ["api_key"]})
+    )
+    worker.commit(Create("Share", [share], {"type": ["Tag"], "entity": [tag], "user": [worker.id]}))
+
+    refused(small, Update("Token", [token], {"revoked": [1]}))
+    refused(small, Delete("Token", [token]))
+    if scope == "read":
+        refused(small, Delete("Share", [share]))
+    else:
+        small.commit(Delete("Share", [share]))
 
 
 def test_a_webhook_sees_with_eyes_that_its_maker_governs(office: Office) -> None:

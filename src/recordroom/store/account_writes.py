@@ -2,7 +2,8 @@
 
 - A share may be made and changed by whoever may share what it names, as far as they may see (and for writing, change)
   all of it themselves; changed and deleted also by who made it.
-- Users see their own tokens, name them, revoke them and delete them.
+- Users see their own tokens, name them, revoke them and delete them, but not with a token of smaller scope. Who may change
+  more of tokens by a rule does so with tokens of users whose roles they may change: a token acts in its user's place.
 - A webhook sees with the eyes of a user: only who may change that user's roles may make or change one of somebody else.
 """
 
@@ -40,11 +41,15 @@ def special_before(
     """Those of `ids` that the actor may see, change or delete as they are before the commit."""
     held = yield from _granted(writer, catalog, question, ids)
     if kind == "Share":
+        if question.verb != "read" and _scoped(writer, "write"):
+            return held
         return held | (yield from _made(writer, catalog, ids)) | (yield from _could_make(writer, catalog, ids))
     if kind == "Token":
-        own = _OWN_TOKEN.issuperset(question.attributes) and question.verb in ("read", "update", "delete")
+        if not _OWN_TOKEN.issuperset(question.attributes):
+            return held if question.verb == "read" else (yield from _fitting(writer, catalog, kind, held))
+        own = question.verb == "read" or (question.verb in ("update", "delete") and not _scoped(writer, "admin"))
         return held | (yield from _own_tokens(writer, catalog, ids, revoked=False)) if own else held
-    return held if question.verb == "read" else (yield from _fitting_webhooks(writer, catalog, held))
+    return held if question.verb == "read" else (yield from _fitting(writer, catalog, kind, held))
 
 
 def special_after(
@@ -54,11 +59,16 @@ def special_after(
     if kind == "Share":
         return (yield from _could_make(writer, catalog, ids))
     held = yield from _granted(writer, catalog, question, ids)
-    if kind == "Token":
-        own = question.verb == "update" and _OWN_TOKEN.issuperset(question.attributes)
-        revoked = "revoked" in question.attributes
-        return held | (yield from _own_tokens(writer, catalog, ids, revoked=revoked)) if own else held
-    return (yield from _fitting_webhooks(writer, catalog, held))
+    if kind == "Token" and question.verb == "update" and _OWN_TOKEN.issuperset(question.attributes):
+        if _scoped(writer, "admin"):
+            return held
+        return held | (yield from _own_tokens(writer, catalog, ids, revoked="revoked" in question.attributes))
+    return (yield from _fitting(writer, catalog, kind, held))
+
+
+def _scoped(writer: Writer, scope: str) -> bool:
+    """Whether the actor's token is for less than `scope`."""
+    return bool(writer.actor.scopes) and {scope, "admin"}.isdisjoint(writer.actor.scopes)
 
 
 def _granted(writer: Writer, catalog: Catalog, question: Question, ids: Iterable[bytes]) -> Plan[set[bytes]]:
@@ -139,9 +149,9 @@ def _own_tokens(writer: Writer, catalog: Catalog, ids: Collection[bytes], *, rev
     return {row[0] for row in rows if row[1] == user and (row[2] is not None or not revoked)}
 
 
-def _fitting_webhooks(writer: Writer, catalog: Catalog, ids: Collection[bytes]) -> Plan[set[bytes]]:
-    """The webhooks that see with the actor's own eyes, or with those of a user whose roles it may change."""
-    rows: list[Row] = yield from _rows(catalog, "Webhook", ("id", "user"), ids)
+def _fitting(writer: Writer, catalog: Catalog, type_name: str, ids: Collection[bytes]) -> Plan[set[bytes]]:
+    """The tokens or webhooks that are the actor's own, or of a user whose roles it may change."""
+    rows: list[Row] = yield from _rows(catalog, type_name, ("id", "user"), ids)
     others: dict[Any, None] = {row[1]: None for row in rows if row[1] != writer.actor.user}
     fitting = yield from allowed(catalog, writer.access, "update", "User", list(others), ("roles",))
     return {row[0] for row in rows if row[1] == writer.actor.user or row[1] in fitting}
