@@ -256,6 +256,52 @@ def test_an_api_key_ends_when_it_says(places):
     with_people(places(), story)
 
 
+def test_a_key_makes_no_key_that_ends_later(places):
+    async def story(people):
+        await people.user("ann")
+        ann = await people.of(await people.log_in("ann"))
+
+        def made(identity, **more):
+            return people.accounts.grant({"grant": "api_key", "name": "k", **more}, client=HERE, identity=identity)
+
+        first = await made(ann, expires_in=600)
+        farm = await people.of(first)
+        assert (await made(farm))["expires"] == first["expires"]
+        assert (await made(farm, expires_in=60))["expires"] < first["expires"]
+        with pytest.raises(InvalidValue, match="no later"):
+            await made(farm, expires_in=6000)
+
+    with_people(places(), story)
+
+
+def test_nobody_resets_their_own_password_without_the_right_to_change_users(places):
+    async def story(people):
+        await people.user("ann")
+        ann = await people.of(await people.log_in("ann"))
+        for name in ("ann", show_id(ann.actor.user)):
+            with pytest.raises(PermissionDenied):
+                await people.accounts.reset(ann, name)
+        assert (await people.log_in("ann"))["user"] == "ann"
+
+    with_people(places(), story)
+
+
+def test_a_key_of_small_scope_ends_itself_and_no_other(places):
+    async def story(people):
+        await people.user("ann")
+        ann = await people.of(await people.log_in("ann"))
+        request = {"grant": "api_key", "name": "farm", "scopes": ["read"]}
+        farm = await people.of(await people.accounts.grant(request, client=HERE, identity=ann))
+        with pytest.raises(PermissionDenied):
+            await people.accounts.revoke(farm, show_id(ann.token))
+        await people.accounts.revoke(farm, show_id(farm.token))
+        listed = {each["id"]: each["revoked"] for each in await people.accounts.tokens(ann)}
+        assert listed[show_id(farm.token)]
+        assert not listed[show_id(ann.token)]
+
+    with_people(places(), story)
+
+
 def test_a_key_is_kept_as_a_hash_only(places):
     async def story(people):
         await people.user("ann")

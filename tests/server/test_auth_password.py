@@ -88,6 +88,15 @@ def test_who_logged_in_with_a_code_sets_a_password_without_the_one_before(places
     with_people(places_sqlite(), story)
 
 
+def test_a_code_sets_a_password_once_without_the_one_before(places_sqlite):
+    async def story(people):
+        await people.accounts.set_password(people.admin, {"new_password": PASSWORD}, client=HERE)
+        with pytest.raises(NotAuthenticated):
+            await people.accounts.set_password(people.admin, {"new_password": PASSWORD + "!"}, client=HERE)
+
+    with_people(places_sqlite(), story)
+
+
 def test_one_who_guesses_has_to_wait_longer_and_longer(places, monkeypatch):
     clock = {"now": 1_800_000_000_000_000}
     monkeypatch.setattr("recordroom.server.auth.accounts.is_right", lambda kept, text: False)

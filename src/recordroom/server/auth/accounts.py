@@ -225,7 +225,8 @@ class Accounts:
         - "id_token": "provider", "id_token", "nonce"
         - "access_token": "provider", "access_token" (a JWT of the provider's)
         - "api_key": "name", "scopes", "expires" (ISO 8601) or "expires_in" (seconds), "user" (another's; needs the right
-          to change that User). This one needs `identity`: NotAuthenticated without.
+          to change that User). This one needs `identity`: NotAuthenticated without. A key gives no key that may more
+          or ends later than itself.
 
         The last gives {"api_key", "id", "name", "scopes", "expires"}; the others {"access_token", "token_type": "Bearer",
         "expires_in", "refresh_token", "refresh_expires_in", "user"}. InvalidValue where the request is not such a thing,
@@ -396,7 +397,7 @@ class Accounts:
         moment, whose = now(), fields.maybe("user")
         fields.text("grant")
         name, scopes = fields.clean("name"), read_scopes(fields, identity.actor.scopes)
-        expires = read_expiry(fields, moment)
+        expires = read_expiry(fields, moment, identity.expires if identity.kind == API_KEY else None)
         fields.done()
         key, entity = new_key(), new_id()
         values = {"kind": API_KEY, "name": name, "scopes": _json(scopes), "expires": expires}
@@ -417,11 +418,16 @@ class Accounts:
             "expires": _shown(expires),
         }
 
-    def _changeable(self, catalogs: Catalogs, identity: Identity, whose: str | None) -> Plan[UserState]:
-        """The user one is, or another in whose place one may act; NotFound or PermissionDenied otherwise."""
+    def _changeable(
+        self, catalogs: Catalogs, identity: Identity, whose: str | None, *, own_too: bool = True
+    ) -> Plan[UserState]:
+        """The user one is, or another in whose place one may act; NotFound or PermissionDenied otherwise.
+
+        Without `own_too` it takes the same right for oneself.
+        """
         main, own = main_of(catalogs), identity.actor.user
         user = yield from user_state(main, whose if whose is not None else own or b"")
-        if user is not None and user.id == own:
+        if own_too and user is not None and user.id == own:
             return user
         access = yield from access_of(self._room.opened, identity.actor, catalogs)
         if user is None or not (yield from visible(main, access, "User", [user.id])):
@@ -483,6 +489,9 @@ class Accounts:
             entity = as_id(token)
         except ValueError:
             raise NotFound(type="Token", entity=token[:100]) from None
+        if entity == identity.token:
+            await self.logout(identity)
+            return
         # Rules decide, as for whatever else somebody changes.
         revoke = Update(type="Token", ids=[entity], columns={"revoked": [now()]})
         await self._room.acting(identity.actor).commit(Commit(id=new_id(), operations=[revoke]))
@@ -497,7 +506,8 @@ class Accounts:
     async def set_password(self, identity: Identity, request: Any, *, client: str) -> None:
         """Change the own password: {"password": the present one, "new_password"} (POST /v1/password).
 
-        The present one is not needed in a session that was opened with a one-time code. Every other session of the user ends.
+        The present one is not needed where there is none, in a session that was opened with a one-time code. Every other
+        session of the user ends.
         """
         fields = Fields(request, "password")
         present, new = fields.maybe("password"), fields.text("new_password")
@@ -506,12 +516,17 @@ class Accounts:
         _check_scope(identity, "changing the password")
         if actor.user is None or token is None:
             raise PermissionDenied(what="changing the password of nobody")
-        by_code = await self._read(lambda catalogs: was_by_code(self._dialect, token))
-        if not by_code:
+        if not await self._read(lambda catalogs: self._needs_none(identity)):
             await self._checked(actor.name, present or "", network_of(client), "the present password is not right")
         normal = check_new(new, actor.name, self.settings.password_length)
         hash_ = await self._passwords.run(hashed, normal)
         await self._write(lambda catalogs: self._change_password(catalogs, identity, hash_, network_of(client)))
+
+    def _needs_none(self, identity: Identity) -> Plan[bool]:
+        """Whether a password may be set without the one before: there is none, and a one-time code opened the session."""
+        if (yield from secret_of(self._dialect, identity.actor.user or b"", PASSWORD)) is not None:
+            return False
+        return (yield from was_by_code(self._dialect, identity.token or b""))
 
     def _change_password(self, catalogs: Catalogs, identity: Identity, hash_: str, client: str) -> Plan[None]:
         main, moment, actor = main_of(catalogs), now(), identity.actor
@@ -529,15 +544,16 @@ class Accounts:
         yield from end_tokens(main, going, actor, now())
 
     async def reset(self, identity: Identity, user: str) -> dict[str, Any]:
-        """{"code", "user", "expires_in"}: a one-time code for another user, whose password and sessions end.
+        """{"code", "user", "expires_in"}: a one-time code for a user, whose password and sessions end.
 
-        POST /v1/users/{name or id}/reset. Needs the right to change that User.
+        POST /v1/users/{name or id}/reset. Needs the right to change that User, for oneself too: whoever found a key or
+        a token of somebody must not be able to take their place for good.
         """
         _check_scope(identity, "resetting passwords")
         code = new_code()
 
         def plan(catalogs: Catalogs) -> Plan[str]:
-            whose = yield from self._changeable(catalogs, identity, user)
+            whose = yield from self._changeable(catalogs, identity, user, own_too=False)
             yield from forget_secrets(self._dialect, [whose.id], [PASSWORD])
             yield from self._end_sessions(main_of(catalogs), whose, identity.actor.name, None)
             yield from keep_code(self._dialect, whose.id, code, now(), self.settings.code_seconds)

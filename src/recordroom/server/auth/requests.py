@@ -81,8 +81,15 @@ def read_scopes(fields: Fields, allowed: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in SCOPES if name in value)
 
 
-def read_expiry(fields: Fields, now: int) -> int | None:
-    """When a key ends, from `expires` (ISO 8601) or `expires_in` (seconds); None: never."""
+def read_expiry(fields: Fields, now: int, latest: int | None = None) -> int | None:
+    """When a key ends, from `expires` (ISO 8601) or `expires_in` (seconds); None: never. Not after `latest`."""
+    found = _expiry(fields, now)
+    if latest is not None and found is not None and found > latest:
+        fields.wrong("expires", found, "no later than the key that makes it")
+    return latest if found is None else found
+
+
+def _expiry(fields: Fields, now: int) -> int | None:
     text, seconds = fields.any("expires"), fields.any("expires_in")
     if text is not None and seconds is not None:
         fields.wrong("expires", text, "either expires or expires_in")
