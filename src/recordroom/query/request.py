@@ -249,7 +249,7 @@ class FreshRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Fresh(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """`changed` are the ids that commits since touched, `types` those that the actor may read whole.
+    """`types` are those that the actor may read whole, `changed` the ids of such that commits since touched.
 
     `reset`: it cannot be told what changed; forget everything. So does a cache whose room, schema or access revision
     are not these.

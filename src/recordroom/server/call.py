@@ -104,16 +104,16 @@ class Call:
             raise InvalidRequest(reason="a parameter is given twice")
         return found
 
-    async def take(self, kind: type[T]) -> T:
-        """The body as a `kind`."""
+    async def take(self, kind: type[T], most: int | None = None) -> T:
+        """The body as a `kind`; RequestTooLarge for one of more than `most` bytes."""
         given = self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise UnsupportedContent(taken="it is (without content-encoding)", given="compressed")
         if given in _MSGPACK_NAMES:
-            return wire.decode(await self.body(), kind)
+            return wire.decode(await self.body(most), kind)
         if given not in _JSON_NAMES:
             raise UnsupportedContent(taken=" or ".join(STRUCTS), given=given.decode("latin-1")[:100])
-        return await self._raw(read_json(await self.body(), kind))
+        return await self._raw(read_json(await self.body(most), kind))
 
     async def _raw(self, request: T) -> T:
         """The request, with values as the wire has them instead of as people write them."""
@@ -123,9 +123,9 @@ class Call:
             return cast(T, raw_preview(request, await self.room.schema(request.database)))
         return request
 
-    async def body(self) -> bytes:
+    async def body(self, most: int | None = None) -> bytes:
         """All of the body, if it is not too large and comes in time."""
-        limit = self.service.limits.body
+        limit = min(self.service.limits.body, most or self.service.limits.body)
         self._check_length(limit)
         message = await self._next()
         if not message.get("more_body"):

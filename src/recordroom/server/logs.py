@@ -37,6 +37,9 @@ class _Text(logging.Formatter):
         moment = dt.datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         fields = " ".join(f"{name}={value}" for name, value in getattr(record, "fields", {}).items())
         text = f"{moment} {record.levelname.lower():<7} {record.getMessage()} {fields}".rstrip()
+        if not text.isprintable():
+            # Names may have anything in them, and must not look like other lines.
+            text = text.encode("unicode_escape").decode()
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 

@@ -120,7 +120,7 @@ def _is_public(text: str) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return _is_public(str(address.ipv4_mapped))
-        if address.sixtofour is not None or address.teredo is not None or address in _NAT64:
+        if address.sixtofour or address.teredo or address in _NAT64 or address.is_site_local:
             return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 

@@ -28,6 +28,7 @@ __all__ = ["Server", "bound_socket", "run", "serve"]
 
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
+_MESSAGE_BYTES = 256 * 2**10  # of a WebSocket; larger ones are not even kept until somebody judges them
 _IDLE_SECONDS = 1.0
 _STALL_MILLISECONDS = 120_000
 
@@ -103,6 +104,7 @@ def server_of(app: App, settings: ServerSettings) -> Server:
             forwarded_allow_ips=list(settings.proxies),
             http=protocol_of(app.service.limits),
             ws="websockets-sansio",
+            ws_max_size=_MESSAGE_BYTES,
             lifespan="off",
             interface="asgi3",
             access_log=False,

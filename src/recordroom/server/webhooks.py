@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..errors import Error, NotFound, PastPruned, StoreUnavailable, UnknownDatabase, UnknownType
+from ..errors import Error, NotFound, PastPruned, PermissionDenied, StoreUnavailable, UnknownDatabase, UnknownType
 from ..model.actor import Actor
 from ..model.ids import as_id, new_id, show_id
 from ..model.operations import Commit, CommitResult, Create
@@ -27,6 +27,7 @@ from ..model.webhooks import Added, Listed
 from ..query.grammar import parse
 from ..query.request import QueryRequest
 from ..query.subscriptions import Followed, FollowRequest
+from ..store.access import access_of, visible
 from ..store.accounts import UserState, main_of, user_state
 from ..store.async_room import AsyncRoom
 from ..store.catalog import Catalogs
@@ -336,7 +337,7 @@ async def add_webhook(room: AsyncRoom, url: str, expression: str = "", user: str
     requests = Requests(room.opened, room.actor)
 
     def plan() -> Plan[CommitResult]:
-        whose = yield from _user(requests, user or room.actor.user or room.actor.name)
+        whose = yield from _user(room, requests, user or room.actor.user or room.actor.name)
         columns: dict[str, list[Any]] = {"user": [whose.id], "url": [url], "expression": [expression or None]}
         commit = Commit(id=new_id(), operations=[Create(type="Webhook", ids=[added.id], columns=columns)])
         result: CommitResult = yield from requests.commit(commit).plan()
@@ -348,10 +349,16 @@ async def add_webhook(room: AsyncRoom, url: str, expression: str = "", user: str
     return added
 
 
-def _user(requests: Requests, which: str | bytes) -> Plan[UserState]:
+def _user(room: AsyncRoom, requests: Requests, which: str | bytes) -> Plan[UserState]:
+    """A user whom the actor sees; NotFound."""
+
     def find(catalogs: Catalogs) -> Plan[UserState]:
-        found = yield from user_state(main_of(catalogs), which)
-        if found is None:
+        main = main_of(catalogs)
+        found = yield from user_state(main, which)
+        access = yield from access_of(room.opened, room.actor, catalogs)
+        if found is None or (
+            found.id != room.actor.user and not (yield from visible(main, access, "User", [found.id]))
+        ):
             shown = show_id(which) if isinstance(which, bytes) else which
             raise NotFound(f"There is no user {shown!r}; a webhook needs one, to see with.", type="User", entity=shown)
         return found
@@ -387,6 +394,8 @@ async def dead(room: AsyncRoom) -> list[Dead]:
 
 async def retry_dead(room: AsyncRoom, webhook: str | None = None, revision: int | None = None) -> int:
     """Try again what was given up on: of one webhook or of all, one revision or all; how much that is."""
+    if room.actor.scopes and {"write", "admin"}.isdisjoint(room.actor.scopes):
+        raise PermissionDenied(what="trying deliveries again with a token for reading")
     wanted = None if webhook is None else as_id(webhook)
     seen = [each for each, _ in await _query(room, "select id from Webhook")]
     if wanted is not None and wanted not in seen:

@@ -6,6 +6,8 @@ it stands in the journal. Where that is not so, or where too much happened, the 
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from ..model.operations import SCHEMA_OPERATIONS, Create, Delete, Operation, Update
 from ..query.request import Fresh, FreshRequest
 from .access import Access
@@ -34,7 +36,7 @@ def fresh_plan(catalog: Catalog, access: Access | None, request: FreshRequest) -
         schema_revision=catalog.schema.revision,
         types=[name for name in catalog.schema if rules is None or rules.open(name)],
     )
-    changed = yield from _changed(catalog, request)
+    changed = yield from _changed(catalog, request, {catalog.schema.root(name) for name in found.types})
     if changed is None:
         found.reset = True
     else:
@@ -47,8 +49,8 @@ def _commit_at(dialect: str, revision: int) -> Plan[bytes]:
     return bytes(rows[0][0]) if rows else b""
 
 
-def _changed(catalog: Catalog, request: FreshRequest) -> Plan[list[bytes] | None]:
-    """Ids that commits after the cache's touched; None where that cannot be told."""
+def _changed(catalog: Catalog, request: FreshRequest, roots: Set[str]) -> Plan[list[bytes] | None]:
+    """Ids in hierarchies of `roots` that commits after the cache's touched; None where that cannot be told."""
     known = yield from _commit_at(catalog.dialect, request.after)
     if not request.commit or known != request.commit:
         return None  # a room that was restored from a backup may have other commits of the same revisions
@@ -60,10 +62,10 @@ def _changed(catalog: Catalog, request: FreshRequest) -> Plan[list[bytes] | None
     [(pruned,)] = yield Fetch("SELECT pruned FROM rr_room")
     if commits > _MOST_COMMITS or (size or 0) > _MOST_BYTES or request.after < pruned:
         return None
-    return (yield from _ids(catalog, request.after)) if commits else []
+    return (yield from _ids(catalog, request.after, roots)) if commits else []
 
 
-def _ids(catalog: Catalog, after: int) -> Plan[list[bytes] | None]:
+def _ids(catalog: Catalog, after: int, roots: Set[str]) -> Plan[list[bytes] | None]:
     sql = marked(
         catalog.dialect,
         "SELECT j.operations FROM rr_journal AS j JOIN rr_commit AS c ON c.revision = j.revision"
@@ -75,9 +77,11 @@ def _ids(catalog: Catalog, after: int) -> Plan[list[bytes] | None]:
         for operation in load_operations(data):
             if isinstance(operation, SCHEMA_OPERATIONS):
                 return None
-            found.update(dict.fromkeys(_touched(operation)))
+            found.update(dict.fromkeys(_touched(operation, catalog, roots)))
     return list(found) if len(found) <= _MOST_IDS else None
 
 
-def _touched(operation: Operation) -> list[bytes]:
-    return operation.ids if isinstance(operation, (Create, Update, Delete)) else []
+def _touched(operation: Operation, catalog: Catalog, roots: Set[str]) -> list[bytes]:
+    if not isinstance(operation, (Create, Update, Delete)) or operation.type not in catalog.schema:
+        return []
+    return operation.ids if catalog.schema.root(operation.type) in roots else []

@@ -11,6 +11,7 @@ from ..route import Parameter, Route
 __all__ = ["ROUTES"]
 
 Document = dict[str, Any]
+_MOST_BYTES = 64 * 2**10  # of a request that nobody has proved anything for
 
 
 async def providers(call: Call) -> None:
@@ -18,7 +19,7 @@ async def providers(call: Call) -> None:
 
 
 async def grant(call: Call) -> None:
-    request = await call.take(Document)
+    request = await call.take(Document, _MOST_BYTES)
     # A key is made by somebody who is known; all other grants are how one becomes so.
     identity = await call.identify() if request.get("grant") == "api_key" else None
     await call.give(await call.service.accounts.grant(request, client=call.client, identity=identity))
@@ -44,7 +45,7 @@ async def logout(call: Call) -> None:
 
 
 async def password(call: Call) -> None:
-    await call.service.accounts.set_password(call.identity, await call.take(Document), client=call.client)
+    await call.service.accounts.set_password(call.identity, await call.take(Document, _MOST_BYTES), client=call.client)
     await call.answer(b"", "", 204)
 
 
