@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
 
 from recordroom.server.logs import configure
+from recordroom.server.process import _prepare
+from recordroom.server.settings import ServerSettings
 from tests.conftest import Places
 from tests.served import Served, served
 from tests.server.conftest import commit_of, define, task_id, tasks
@@ -117,3 +121,18 @@ def test_names_do_not_make_lines_of_logs() -> None:
 
     assert stream.getvalue().count("\n") == 1
     assert "\x1b" not in stream.getvalue()
+
+
+def test_the_room_of_a_server_is_of_its_user_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    room = tmp_path / "studio.room"
+    settings = ServerSettings(room=str(room))
+    caplog.set_level(logging.WARNING, "recordroom.server")
+
+    assert asyncio.run(_prepare(settings)) is not None
+    assert room.stat().st_mode & 0o077 == 0
+    assert caplog.records == []
+
+    room.chmod(0o755)
+    assert asyncio.run(_prepare(settings)) is None
+    assert room.stat().st_mode & 0o077 == 0o055, "what somebody has chosen since stays"
+    assert "can read the room" in caplog.text

@@ -11,11 +11,13 @@ import logging
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -109,10 +111,24 @@ async def _prepare(settings: ServerSettings) -> str | None:
     room = await AsyncRoom.open(settings.room)
     accounts = Accounts(room, settings.auth)
     try:
-        return await accounts.first_run()
+        code = await accounts.first_run()
     finally:
         await accounts.close()
         await room.close()
+    if "://" not in settings.room:
+        _keep_private(Path(settings.room), first=code is not None)
+    return code
+
+
+def _keep_private(folder: Path, *, first: bool) -> None:
+    """See to it that nobody else on this machine reads the hashes and keys in a room: at the first start, or by a warning."""
+    mode = folder.stat().st_mode
+    if first:
+        with suppress(PermissionError):  # of another owner
+            folder.chmod(stat.S_IMODE(mode) & ~0o077)
+            return
+    if mode & 0o007:
+        _LOG.warning("others on this machine can read the room: chmod o= %s", folder)
 
 
 # --- one process ----------------------------------------------------------------------------------
