@@ -24,7 +24,7 @@ demo: $(STAMP) ## run the main job on a third of a million real records
 	$(BIN)/recordroom demo
 
 test: $(STAMP) ## run the tests, on SQLite and PostgreSQL
-	$(BIN)/python -m pytest tests $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests -n auto --dist worksteal $(PYTEST_ARGS)
 
 check: $(STAMP) ## lint, format, types, layers, examples in the documents
 	$(BIN)/ruff check .

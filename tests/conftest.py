@@ -6,6 +6,7 @@ import contextlib
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,25 @@ def room(places: Places) -> Iterator[Room]:
     """An empty room; a test that uses it runs on both databases."""
     with opened(places()) as room:
         yield room
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker tells the process that reports which databases it has used."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["versions"] = sorted(_versions)
+
+
+class _Workers:
+    """Hears what workers tell, where there are any."""
+
+    def pytest_testnodedown(self, node: Any) -> None:
+        _versions.update(node.workeroutput.get("versions", ()))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(_Workers())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
