@@ -13,12 +13,13 @@ import pytest
 
 from recordroom.errors import Error, NotUnique, QueryTimeout, StorageFull, StoreUnavailable
 from recordroom.model.ids import new_id, new_ids
+from recordroom.model.kinds import Storage
 from recordroom.model.operations import Commit, CommitResult, Create, DefineType, Operation
 from recordroom.model.schema import Attribute, EntityType
 from recordroom.query.grammar import parse
 from recordroom.query.request import QueryRequest
 from recordroom.store.async_room import AsyncRoom
-from recordroom.store.plans import Fetch, Interrupted, Plan, Writing
+from recordroom.store.plans import Fetch, FetchKeys, Interrupted, Plan, Writing
 from recordroom.store.requests import Read, Write
 from recordroom.store.room import Room
 from tests.conftest import Places
@@ -520,3 +521,55 @@ def test_a_statement_that_takes_long_can_be_cancelled(places_sqlite: Places) -> 
         return await count(room)
 
     assert on_loop(places_sqlite(), test) == 0
+
+
+def test_rows_that_come_slowly_leave_the_loop_to_others(places_sqlite: Places) -> None:
+    async def test(room: AsyncRoom) -> tuple[list[tuple[int]], list[tuple[int]], int]:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0.001)
+                turns += 1
+
+        def plan() -> Plan[list[tuple[int]]]:
+            return (yield _RARE)
+
+        def streamed() -> Plan[tuple[Fetch, Callable[[list[tuple[int]]], list[tuple[int]]]]]:
+            yield from ()
+            return _RARE, list
+
+        counting = asyncio.create_task(others())
+        rows = await room.driver.run(plan())
+        between = turns
+        found = [row async for rows in room.driver.stream(streamed(), 2) for row in rows]
+        counting.cancel()
+        return rows, found, min(between, turns - between)
+
+    rows, found, turns = on_loop(places_sqlite(), test)
+    assert rows == found == [(number * 300_000,) for number in range(1, 6)]
+    assert turns > 5
+
+
+# A row after each 300,000 steps.
+_RARE = Fetch(
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500000) SELECT i FROM n WHERE i % 300000 = 0"
+)
+
+
+def test_many_keys_are_fetched_once_each(places_sqlite: Places) -> None:
+    async def test(room: AsyncRoom) -> tuple[list[bytes], list[bytes]]:
+        await room.commit(many(1_200))
+
+        def plan() -> Plan[tuple[list[bytes], list[bytes]]]:
+            rows = yield Fetch('SELECT id FROM "main.Task"')
+            ids = [row[0] for row in rows]
+            keys = [*ids, *ids[:700], None, bytes(16)]
+            found = yield FetchKeys("main.Task", "id", keys, ("id",), (Storage.BYTES, Storage.BYTES))
+            return ids, [row[0] for row in found]
+
+        return await room.driver.run(plan())
+
+    ids, found = on_loop(places_sqlite(), test)
+    assert sorted(found) == sorted(ids)

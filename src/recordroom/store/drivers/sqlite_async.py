@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from time import perf_counter
+from functools import partial
+from time import perf_counter, thread_time
 from typing import Any, TypeVar
 
 import apsw
@@ -19,12 +20,14 @@ from ..plans import ALONE, ROOM, TURN, Fetch, Interrupted, Plan, Row, Writing
 from ..wake import Wake
 from .grouping import Group, Withdrawn
 from .sqlite import SqliteDriver, roll_back
-from .sqlite_statements import Rows, begin, execute, go_on, is_unfinished
+from .sqlite_statements import Rows, begin, execute, is_unfinished
 
 __all__ = ["SqliteAsyncDriver"]
 
 T = TypeVar("T")
 _PIECE = 500  # rows
+_FEW = 50  # rows that a thread steps over: beside a busy loop it is slow
+_SLOW = 0.004  # seconds of work for a piece, from which on a thread does the next
 _LARGE = 2_000  # rows changed, from which on a thread waits for the disk
 _CLOCK_STEPS = 10_000  # of SQLite between looks at the clock: less than a millisecond
 _MOMENT = 0.01  # seconds, after which a statement without a row so far goes to a thread
@@ -81,8 +84,8 @@ class SqliteAsyncDriver:
                 connection.execute("BEGIN")
                 fetch, shape = await self._drive(connection, plan, _always, clock)
                 driver.statements += 1
-                with contextlib.closing(Rows(await self._begun(connection, fetch, clock), fetch)) as rows:
-                    while chunk := await self._take(rows, size):
+                with contextlib.closing(await self._begun(connection, fetch, clock)) as flow:
+                    while chunk := await self._take(connection, flow, size, clock):
                         yield shape(chunk)
                         clock.start(self.budget)
             except apsw.InterruptError:
@@ -173,40 +176,49 @@ class SqliteAsyncDriver:
             pass
         finally:
             clock.take_time()
-        return go_on(await self._aside(connection, statement, clock), statement, _PIECE)
+        beginning = partial(begin, connection, statement)
+        with contextlib.closing(
+            _Flow(Rows(await self._aside(connection, beginning, clock), statement), slow=True)
+        ) as flow:
+            return await self._take(connection, flow, None, clock)
 
-    async def _begun(self, connection: apsw.Connection, statement: Fetch, clock: _Clock) -> apsw.Cursor:
-        """As `begin`, for a statement that only reads."""
+    async def _begun(self, connection: apsw.Connection, statement: Fetch, clock: _Clock) -> _Flow:
+        """The rows of a statement that only reads, before the first of them."""
         clock.hurry()
         try:
-            return begin(connection, statement)
+            return _Flow(Rows(begin(connection, statement), statement), slow=False)
         except apsw.InterruptError:
             pass
         finally:
             clock.take_time()
-        return await self._aside(connection, statement, clock)
+        beginning = partial(begin, connection, statement)
+        return _Flow(Rows(await self._aside(connection, beginning, clock), statement), slow=True)
 
-    async def _aside(self, connection: apsw.Connection, statement: Fetch, clock: _Clock) -> apsw.Cursor:
-        """Begin a statement that takes long in a thread: up to its first row it is one call with little Python."""
+    async def _aside(self, connection: apsw.Connection, work: Callable[[], T], clock: _Clock) -> T:
+        """Do what takes long in a thread: it is one call of SQLite, or few, with little Python."""
         clock.check()
-        beginning = asyncio.create_task(asyncio.to_thread(begin, connection, statement))
+        working = asyncio.create_task(asyncio.to_thread(work))
         try:
-            return await asyncio.shield(beginning)
+            return await asyncio.shield(working)
         except asyncio.CancelledError:
             # What has not begun yet does not hear it.
-            while not beginning.done():
+            while not working.done():
                 connection.interrupt()
-                await asyncio.wait([beginning], timeout=_MOMENT)
-            beginning.exception()
+                await asyncio.wait([working], timeout=_MOMENT)
+            working.exception()
             raise
 
-    async def _take(self, rows: Rows, size: int) -> list[Row]:
-        """The next rows of a stream. The loop gets its turn at least once."""
+    async def _take(self, connection: apsw.Connection, flow: _Flow, size: int | None, clock: _Clock) -> list[Row]:
+        """The next rows, or all; while they come slowly, a thread waits for them. The loop gets its turn at least once."""
         found: list[Row] = []
-        while len(found) < size:
-            await asyncio.sleep(0)
-            wanted = min(_PIECE, size - len(found))
-            piece = rows.take(wanted)
+        while size is None or len(found) < size:
+            most = _FEW if flow.slow else _PIECE
+            wanted = most if size is None else min(most, size - len(found))
+            if flow.slow:
+                piece = await self._aside(connection, partial(flow.take, wanted), clock)
+            else:
+                await asyncio.sleep(0)
+                piece = flow.take(wanted)
             found += piece
             if len(piece) < wanted:
                 break
@@ -239,6 +251,27 @@ class SqliteAsyncDriver:
             await asyncio.to_thread(self._driver.checkpoint)
         finally:
             self._copying = None
+
+
+class _Flow:
+    """Rows of a statement as they come. `slow`: there is much work between them."""
+
+    __slots__ = ("_rows", "slow")
+
+    def __init__(self, rows: Rows, *, slow: bool) -> None:
+        self._rows = rows
+        self.slow = slow
+
+    def take(self, count: int) -> list[Row]:
+        """The next rows."""
+        began = thread_time()
+        found = self._rows.take(count)
+        self.slow = thread_time() - began > _SLOW
+        return found
+
+    def close(self) -> None:
+        """Leave the rest."""
+        self._rows.close()
 
 
 class _Clock:

@@ -20,7 +20,7 @@ from ...model.kinds import Storage
 from ..decimals import decode_column, encode_column
 from ..plans import DeleteKeys, Fetch, FetchKeys, InsertColumns, Row, Run, Statement, UpdateColumns
 
-__all__ = ["Pieces", "Rows", "begin", "execute", "go_on", "is_unfinished"]
+__all__ = ["Pieces", "Rows", "begin", "execute", "is_unfinished"]
 
 Bound = Sequence[Any]
 Pieces = Generator[None, None, Any]
@@ -34,11 +34,6 @@ def execute(connection: apsw.Connection, statement: Statement, size: int | None 
 def begin(connection: apsw.Connection, statement: Fetch) -> apsw.Cursor:
     """Begin a statement that answers rows: sorting and counting is all done by the time it gives the first of them."""
     return connection.execute(statement.sql, _bound(statement.parameters))
-
-
-def go_on(cursor: apsw.Cursor, statement: Fetch, size: int) -> Any:
-    """As `execute`, for a statement that was begun."""
-    return _fetched(cursor, _converter(statement.storage), size)
 
 
 def is_unfinished(result: Any) -> bool:
@@ -171,10 +166,25 @@ def _run_fetch_keys(connection: apsw.Connection, statement: FetchKeys, size: int
     if not values:
         return []
     [keys] = _encoded([values], statement.storage[:1])
+    if size is not None and len(keys) > size:
+        return _fetch_keys_on(connection, statement, list(dict.fromkeys(keys)), size)
+    return _rows_of_keys(connection, statement, keys)
+
+
+def _fetch_keys_on(connection: apsw.Connection, statement: FetchKeys, keys: Bound, size: int) -> Pieces:
+    found: list[Row] = []
+    for start in range(0, len(keys), size):
+        found += _rows_of_keys(connection, statement, keys[start : start + size])
+        yield
+    return found
+
+
+def _rows_of_keys(connection: apsw.Connection, statement: FetchKeys, keys: Bound) -> list[Row]:
     many = len(keys) > 1
     sql = _fetch_keys_sql(statement.table, statement.key, tuple(statement.columns), many)
     parameter = _native_array(keys, statement.storage[0]) if many else keys[0]
-    return _fetched(connection.execute(sql, (parameter,)), _converter(statement.storage[1:]), size)
+    rows: list[Row] = _fetched(connection.execute(sql, (parameter,)), _converter(statement.storage[1:]), None)
+    return rows
 
 
 _RUNNERS: dict[type, Callable[[apsw.Connection, Any, int | None], Any]] = {
