@@ -30,7 +30,7 @@ from recordroom.model.actor import OWNER
 from recordroom.server.auth.accounts import Accounts
 from recordroom.server.auth.identity import Identity
 from recordroom.server.limits import Limits
-from recordroom.server.run import bound_socket, serve
+from recordroom.server.run import bound_socket, run, serve
 from recordroom.server.settings import ServerSettings
 from recordroom.store.async_room import AsyncRoom
 
@@ -226,8 +226,7 @@ def _child(given: str) -> None:
     def say(server: Any, service: Any) -> None:
         print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(start.settings, listening, start.asks, say))
+    run(serve(start.settings, listening, start.asks, say))
 
 
 if __name__ == "__main__":

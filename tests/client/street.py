@@ -41,6 +41,9 @@ class Everybody:
             raise NotAuthenticated(where="the server", reason="the key is not known")
         return Identity(actor=Actor(name=authorization.removeprefix(_KEY)))
 
+    def expect(self, authorization: str | None) -> None:
+        """Nobody is known before."""
+
     async def me(self, identity: Identity) -> dict[str, Any]:
         return {"name": identity.actor.name}
 

@@ -103,3 +103,49 @@ def test_a_wrong_password_is_not_repeated(server: Served) -> None:
 
     assert answer.status == 401
     assert b"swordfish" not in answer.data
+
+
+def test_a_key_that_is_known_is_looked_at_in_the_snapshot_of_the_request(places_sqlite: Places) -> None:
+    with served(places_sqlite(), accounts=True) as server:
+        define(server)
+        driver, counted = server.service.room.opened.driver, []
+        for _ in range(3):
+            before = driver.statements
+            assert server.request("POST", "/v1/query/count", {"query": "Task"}).json() == 0
+            counted.append(driver.statements - before)
+
+        assert counted[1:] == [2, 2]  # the room's row and the count
+
+
+@pytest.mark.parametrize("change", ["revoked", "deactivated"])
+def test_a_known_key_that_ended_reads_and_writes_nothing(server: Served, change: str) -> None:
+    key = new_user(server, "ada")
+    assert with_key(server, key, "POST", "/v1/query/count", {"query": "Task"}).json() == 0
+    if change == "revoked":
+        (token,) = with_key(server, key, "GET", "/v1/tokens").json()
+        assert server.request("DELETE", f"/v1/tokens/{token['id']}").status == 204
+    else:
+        update = {"op": "Update", "type": "User", "ids": [task_id(500)], "columns": {"active": [False]}}
+        assert server.request("POST", "/v1/commit", commit_of(51, update)).status == 200
+
+    assert with_key(server, key, "POST", "/v1/commit", commit_of(60, tasks(70, 1))).status == 401
+    assert with_key(server, key, "POST", "/v1/query/count", {"query": "Task"}).status == 401
+    assert with_key(server, key, "POST", "/v1/query/stream", {"query": "Task"}).status == 401
+
+
+def test_a_known_key_is_that_of_the_user_under_a_new_name(server: Served) -> None:
+    key = new_user(server, "ada")
+    assert with_key(server, key, "POST", "/v1/query/count", {"query": "User"}).json() == 1
+    grant = {"op": "Link", "type": "User", "attribute": "roles", "sources": [task_id(500)], "targets": [role(server)]}
+    rename = {"op": "Update", "type": "User", "ids": [task_id(500)], "columns": {"name": ["grace"]}}
+    assert server.request("POST", "/v1/commit", commit_of(51, grant, rename)).status == 200
+
+    assert with_key(server, key, "POST", "/v1/commit", commit_of(52, tasks(70, 1))).status == 200
+    assert server.request("GET", "/v1/journal?after=0&limit=100").json()[-1]["header"]["actor"] == "grace"
+
+
+def role(server: Served) -> str:
+    """The id of the role of administrators."""
+    page = server.request("POST", "/v1/query", {"query": 'Role where name = "administrator"'}).json()
+    found: str = page["ids"][0]
+    return found

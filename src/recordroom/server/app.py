@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import Error
 from ..model import wire
+from .auth.accounts import Renewed
 from .call import Call, ClientGone, Receive, Send
 from .errors import RequestTimeout
 from .logs import RequestLog
@@ -94,6 +95,14 @@ class App:
         route, call.argument = self.routes.find(call.method, path)
         call.document = self.document
         call.route = route.path
+        if route.guarded and call.expect():
+            try:
+                await route.handler(call)
+            except Renewed:
+                if call.status:
+                    raise
+            else:
+                return
         if not route.open:
             await call.identify()
         await route.handler(call)

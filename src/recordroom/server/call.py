@@ -21,7 +21,7 @@ from .errors import NotAcceptable, RequestTimeout, UnsupportedContent
 from .json_form import read_json, write_json
 from .metrics import Metrics
 from .negotiation import chosen_encoding, chosen_type
-from .protocol import ABORT
+from .protocol import ABORT, ARRIVED
 from .service import Service
 from .values import raw_commit, raw_preview, shown_answer
 
@@ -36,6 +36,7 @@ STRUCTS = (wire.JSON, wire.MSGPACK)
 _JSON_NAMES = (b"", b"application/json", b"text/json")
 _MSGPACK_NAMES = (b"application/msgpack", b"application/x-msgpack", b"application/vnd.msgpack")
 _NO_BODY = (204, 304)
+_NO_EXTENSIONS: dict[str, Any] = {}
 
 
 class ClientGone(Exception):
@@ -64,6 +65,7 @@ class Call:
         self.route = ""  # the path of its route, as the table has it
         self.status = 0  # of the answer, once it has begun
         self.ended = False
+        self._body: bytes | None = None  # all of it, once it has come
         self.receive = receive
         self.send = send
 
@@ -74,6 +76,17 @@ class Call:
         self.actor = self.identity.actor.name
         self.room = self.service.acting(self.identity.actor)
         return self.identity
+
+    def expect(self) -> bool:
+        """As `identify`, where that can be left to the requests that `room` is given; whether it can."""
+        given = self.headers.get(b"authorization")
+        found = self.service.accounts.expect(None if given is None else given.decode("latin-1"))
+        if found is None:
+            return False
+        self.identity, guard = found
+        self.actor = self.identity.actor.name
+        self.room = self.service.room.acting(self.identity.actor, guard)
+        return True
 
     # --- what was sent ---
 
@@ -125,15 +138,17 @@ class Call:
 
     async def body(self, most: int | None = None) -> bytes:
         """All of the body, if it is not too large and comes in time."""
-        limit = min(self.service.limits.body, most or self.service.limits.body)
-        self._check_length(limit)
-        message = await self._next()
-        if not message.get("more_body"):
-            data: bytes = message.get("body", b"")
-            if len(data) > limit:
-                raise RequestTooLarge(limit=limit)
-            return data
-        return await self._rest(message, limit)
+        if self._body is None:
+            limit = min(self.service.limits.body, most or self.service.limits.body)
+            self._check_length(limit)
+            message = await self._next()
+            if not message.get("more_body"):
+                self._body = message.get("body", b"")
+                if len(self._body) > limit:
+                    raise RequestTooLarge(limit=limit)
+            else:
+                self._body = await self._rest(message, limit)
+        return self._body
 
     def _check_length(self, limit: int) -> None:
         length = self.headers.get(b"content-length")
@@ -151,12 +166,17 @@ class Call:
             message = await self._next()
 
     async def _next(self) -> Message:
+        if self.scope.get("extensions", _NO_EXTENSIONS).get(ARRIVED, _never)():
+            return self._here(await self.receive())
         seconds = self.service.limits.body_seconds
         try:
             async with asyncio.timeout(seconds):
                 message = await self.receive()
         except TimeoutError:
             raise RequestTimeout(seconds=seconds) from None
+        return self._here(message)
+
+    def _here(self, message: Message) -> Message:
         if message["type"] == "http.disconnect":
             raise ClientGone
         return message
@@ -215,7 +235,7 @@ class Call:
                 await self._write(part, more=True)
         except TimeoutError:
             # What waits to be sent is given up with the connection.
-            self.scope.get("extensions", {}).get(ABORT, _nothing)()
+            self.scope.get("extensions", _NO_EXTENSIONS).get(ABORT, _nothing)()
             raise ClientGone from None
 
     def _headers(self, content_type: str, more: tuple[tuple[bytes, bytes], ...]) -> list[tuple[bytes, bytes]]:
@@ -241,6 +261,10 @@ class Call:
         if not more:
             self.ended = True
         await self.send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def _never() -> bool:
+    return False
 
 
 def _nothing() -> None:

@@ -28,7 +28,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One method of one path. A path may have one part in braces.
 
     `takes` and `gives` are the types of the bodies, `kinds` the content types of the answer. `open` routes need no
-    credential. `fails` are codes of errors worth naming, beside those that every route has.
+    credential. What `guarded` ones do, they do with the call's room: whether the credential is good is then a part of that,
+    and of the same snapshot. `fails` are codes of errors worth naming, beside those that every route has.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     parameters: tuple[Parameter, ...] = ()
     fails: tuple[type[Exception], ...] = ()
     open: bool = False
+    guarded: bool = False
     group: str = "room"
     example: Any = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import math
 import signal
 import socket
@@ -14,6 +15,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
+from ..query.grammar import parse
 from ..store.async_room import AsyncRoom
 from .app import App
 from .auth.accounts import Accounts
@@ -31,6 +33,8 @@ _BACKLOG = 2048
 _MESSAGE_BYTES = 256 * 2**10  # of a WebSocket; larger ones are not even kept until somebody judges them
 _IDLE_SECONDS = 1.0
 _STALL_MILLISECONDS = 120_000
+_YOUNG, _AGED, _OLD = 20_000, 20, 20
+_SETTLED_SECONDS = 1.0
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -124,6 +128,7 @@ async def serve(
     started: Callable[[Server, Service], None] | None = None,
 ) -> None:
     """Serve a room until the process is told to stop, or until `should_exit` of the server is set."""
+    parse("User")  # the parser takes a while to be made
     room = await AsyncRoom.open(settings.room)
     try:
         service = Service(room, accounts(room), settings.limits)
@@ -153,6 +158,14 @@ async def _webhooks(room: AsyncRoom, service: Service, settings: ServerSettings)
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine on a new loop of the fast kind."""
+    """Run a coroutine, which is all that this process does, on a new loop of the fast kind."""
+    gc.set_threshold(_YOUNG, _AGED, _OLD)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.get_loop().call_later(_SETTLED_SECONDS, _settle)
         runner.run(main)
+
+
+def _settle() -> None:
+    """What is there now stays: looking for garbage among it would hold up everybody for tens of milliseconds."""
+    gc.collect()
+    gc.freeze()

@@ -36,7 +36,7 @@ from ..query.subscriptions import Followed, FollowRequest
 from .opened import FollowersBehind, Opened
 from .opening import Opening, async_driver, open_shared
 from .plans import AsyncDriver, Plan, Writing
-from .requests import Read, Requests, Stream, Write
+from .requests import Guard, Read, Requests, Stream, Write
 from .tries import READING, Tries
 
 __all__ = ["AsyncRoom"]
@@ -48,14 +48,19 @@ class AsyncRoom:
     """A room that this process has open, for one actor, on one event loop."""
 
     def __init__(
-        self, opened: Opened, driver: AsyncDriver, actor: Actor, give_back: Callable[[], None] | None = None
+        self,
+        opened: Opened,
+        driver: AsyncDriver,
+        actor: Actor,
+        give_back: Callable[[], None] | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self.opened = opened
         self.driver = driver
         self.where = driver.where
         self.actor = actor
         self._give_back = give_back
-        self._requests = Requests(opened, actor)
+        self._requests = Requests(opened, actor, guard)
 
     @classmethod
     async def open(cls, where: str, *, create: bool = True, wait: float = 0.0, **settings: Any) -> AsyncRoom:
@@ -68,9 +73,12 @@ class AsyncRoom:
         opened, give_back = await asyncio.to_thread(open_shared, opening)
         return cls(opened, async_driver(opened.driver, where), OWNER, give_back)
 
-    def acting(self, actor: Actor) -> AsyncRoom:
-        """The same room for another actor; costs nothing and is not closed by itself."""
-        return AsyncRoom(self.opened, self.driver, actor)
+    def acting(self, actor: Actor, guard: Guard | None = None) -> AsyncRoom:
+        """The same room for another actor; costs nothing and is not closed by itself.
+
+        `guard` runs in the snapshot or transaction of each request before anything else does.
+        """
+        return AsyncRoom(self.opened, self.driver, actor, guard=guard)
 
     async def close(self) -> None:
         """Close it, when what is being written is written; only the one that was opened does something."""

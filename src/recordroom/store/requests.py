@@ -55,9 +55,10 @@ from .revert import revert_plan
 from .schema_preview import preview
 from .writings import REVERTING, writing_of
 
-__all__ = ["Read", "Requests", "Stream", "Write", "check_actor", "now"]
+__all__ = ["Guard", "Read", "Requests", "Stream", "Write", "check_actor", "now"]
 
 T = TypeVar("T")
+Guard = Callable[[Catalogs], Plan[None]]
 
 
 class Read(NamedTuple, Generic[T]):
@@ -82,10 +83,14 @@ class Stream(NamedTuple):
 
 
 class Requests:
-    """Every request of a transport, for one actor of one opened room."""
+    """Every request of a transport, for one actor of one opened room.
 
-    def __init__(self, opened: Opened, actor: Actor) -> None:
+    `guard` runs in the snapshot or transaction of each request before anything else does; what it raises ends the request.
+    """
+
+    def __init__(self, opened: Opened, actor: Actor, guard: Guard | None = None) -> None:
         self._opened = opened
+        self._guard = guard
         self.actor = actor
 
     # --- how plans find their database ---
@@ -95,6 +100,8 @@ class Requests:
 
         def plan() -> Plan[T]:
             catalogs = yield from self._opened.current()
+            if self._guard is not None:
+                yield from self._guard(catalogs)
             yield from access_of(self._opened, self.actor, catalogs)
             return (yield from make(catalogs))
 
@@ -103,6 +110,8 @@ class Requests:
     def _catalog(self, lag: FollowersBehind, at: int | None = None) -> Plan[Catalog]:
         """The catalog of a database as the actor sees it, once followers have read everything there is."""
         catalogs = yield from self._opened.current()
+        if self._guard is not None:
+            yield from self._guard(catalogs)
         access = yield from access_of(self._opened, self.actor, catalogs)
         catalog = yield from self._opened.following(lag, at, catalogs)
         return catalog.seen_by(access)

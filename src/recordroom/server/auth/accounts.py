@@ -45,7 +45,7 @@ from ...store.creation import room_facts
 from ...store.default_roles import ADMINISTRATOR
 from ...store.last_administrator import administrators
 from ...store.plans import Plan
-from ...store.requests import Requests, now
+from ...store.requests import Guard, Requests, now
 from ...store.secrets import Secret, digest, forget_expired, forget_secrets, keep_secret, mark_used, secret_of, uses_of
 from .api_key import API_KEY, PREFIX, keep_key, key_state, new_key
 from .attempts import begin_attempt, network_of, succeeded
@@ -71,13 +71,17 @@ from .tokens import (
     was_by_code,
 )
 
-__all__ = ["Accounts"]
+__all__ = ["Accounts", "Renewed"]
 
 T = TypeVar("T")
 _HOUR = 3600 * 1_000_000
 _KEPT = 90 * 24 * _HOUR  # tokens stay so long after their end, for people to see
 _WRONG = "the user name or the password is not right"
 _WHOLE_USER = ("name", "active", "roles")  # whoever may change these may act in a user's place
+
+
+class Renewed(Exception):
+    """A credential is good, but not what it was: identify anew."""
 
 
 class Accounts:
@@ -154,17 +158,41 @@ class Accounts:
     async def identify(self, authorization: str | None) -> Identity:
         """Who shows this header value, `Bearer …`, and with which token. NotAuthenticated, or TokenExpired."""
         credential, moment = _bearer(authorization), now()
-        identity = await self._read(lambda catalogs: self._identified(catalogs, credential, moment))
+        key = digest(credential)
+        identity = await self._read(lambda catalogs: self._identified(catalogs, credential, key, moment))
+        self._used(identity, moment)
+        return identity
+
+    def expect(self, authorization: str | None) -> tuple[Identity, Guard] | None:
+        """Who showed this header value when it was verified last, if anybody did.
+
+        It holds only with its guard, which verifies that it is still so in the snapshot or the transaction of each request:
+        NotAuthenticated where it is not good any more, Renewed where the identity has changed.
+        """
+        credential, moment = _bearer(authorization), now()
+        key = digest(credential)
+        expected = self._known.last(key)
+        if expected is None:
+            return None
+
+        def guard(catalogs: Catalogs) -> Plan[None]:
+            identity = yield from self._identified(catalogs, credential, key, moment)
+            if identity is not expected and identity != expected:
+                raise Renewed
+
+        self._used(expected, moment)
+        return expected, guard
+
+    def _used(self, identity: Identity, moment: int) -> None:
         if identity.token is not None and self._uses.note(identity.token, moment) and self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write_uses())
-        return identity
 
     async def authenticate(self, authorization: str | None) -> Actor:
         """`identify(…).actor`: what `AsyncRoom.acting` takes."""
         return (await self.identify(authorization)).actor
 
-    def _identified(self, catalogs: Catalogs, credential: str, moment: int) -> Plan[Identity]:
-        key, revision = digest(credential), (catalogs.access_revision, catalogs.revision)
+    def _identified(self, catalogs: Catalogs, credential: str, key: bytes, moment: int) -> Plan[Identity]:
+        revision = (catalogs.access_revision, catalogs.revision)
         known = self._known.get(key, revision, moment)
         if known is not None:
             return known

@@ -36,6 +36,11 @@ class Known:
         ends = found.identity.expires
         return found.identity if ends is None or now < ends else None
 
+    def last(self, credential: bytes) -> Identity | None:
+        """Whose credential it was when it was verified last."""
+        found = self._verified.get(credential)
+        return None if found is None else found.identity
+
     def put(self, credential: bytes, revision: tuple[int, int], identity: Identity) -> None:
         """Remember it."""
         self._verified.pop(credential, None)

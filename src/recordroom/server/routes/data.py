@@ -85,7 +85,7 @@ async def preview(call: Call) -> None:
 
 
 def _post(path: str, handler, takes, gives, summary: str, **more) -> Route:  # type: ignore[no-untyped-def]
-    more = {"kinds": STRUCTS, **more}
+    more = {"kinds": STRUCTS, "guarded": True, **more}
     return Route(method="POST", path=path, handler=handler, takes=takes, gives=gives, summary=summary, **more)
 
 
