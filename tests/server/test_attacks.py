@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 import urllib3
+from websockets.sync.client import connect
 
+from recordroom.server.limits import Limits
 from recordroom.server.logs import configure
 from recordroom.server.process import _prepare
 from recordroom.server.settings import ServerSettings
@@ -136,3 +139,24 @@ def test_the_room_of_a_server_is_of_its_user_only(tmp_path: Path, caplog: pytest
     assert asyncio.run(_prepare(settings)) is None
     assert room.stat().st_mode & 0o077 == 0o055, "what somebody has chosen since stays"
     assert "can read the room" in caplog.text
+
+
+def test_nobody_waits_for_events_too_many_times_at_once(places_sqlite: Places) -> None:
+    with served(places_sqlite(), accounts=True, limits=Limits(listeners=1)) as server:
+        guest = {"op": "Create", "type": "User", "ids": [task_id(500)], "columns": {"name": ["gus"]}}
+        assert server.request("POST", "/v1/commit", commit_of(50, guest)).status == 200
+        other = key_of(server, user="gus")
+        headers = {"authorization": f"Bearer {server.api_key}"}
+        url = f"{server.url}/v1/events/stream"
+        first = urllib3.request("GET", url, headers=headers, preload_content=False, retries=False)
+        try:
+            assert first.status == 200
+            assert server.request("GET", "/v1/events/stream").status == 429
+            assert server.request("POST", "/v1/follow", {"after": 10**9, "wait": 0}).status == 429
+            with connect(f"{server.url.replace('http', 'ws')}/v1/events", additional_headers=headers) as socket:
+                socket.send("{}")
+                said = [json.loads(socket.recv(10)) for _ in range(2)]
+            assert said[1]["error"]["code"] == "too_many_attempts"
+            assert ask(server, other, "POST", "/v1/follow", {"after": 10**9, "wait": 0}).status == 200
+        finally:
+            first.close()

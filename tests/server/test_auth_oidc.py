@@ -128,6 +128,15 @@ def test_a_user_is_found_again_by_subject_not_by_name(places, provider):
     with_people(places(), story, settings(provider.issuer))
 
 
+@pytest.mark.parametrize("name", ["owner", "Recordroom", "ann\n", " ann", "ann\u202egnp", "\x1b[31m", " "])
+def test_nobody_gets_an_account_of_a_name_that_deceives(places_sqlite, provider, name):
+    async def story(people):
+        with pytest.raises(NotAuthenticated, match="no account here"):
+            await exchange(people, provider.token(preferred_username=name))
+
+    with_people(places_sqlite(), story, settings(provider.issuer))
+
+
 def test_without_provisioning_only_users_that_are_there_get_in(places_sqlite, provider):
     async def story(people):
         with pytest.raises(NotAuthenticated):

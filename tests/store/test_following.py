@@ -161,6 +161,18 @@ def test_what_was_pruned_is_refused_with_what_is_left(room: Room) -> None:
     assert [each.topic for each in events(room, caught.value.oldest - 1, "*")][-1] == "u"
 
 
+def test_an_answer_asks_the_database_no_more_than_so_often(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_MOST_QUESTIONS", 3)
+    room, start = people.room, head(people.room)
+    for _ in range(5):
+        people.commit(Create(type="Task", ids=new_ids(1), columns={"open": [True]}))
+
+    assert follow(room, start, "*").position == start + 5
+    found = follow(room, start, "Task where open is true")
+    assert (found.position, len(found.deliveries), found.more) == (start + 2, 2, True)
+    assert follow(room, found.position, *["Task where open is true"] * 9).position == start + 3
+
+
 def test_there_may_not_be_too_many_subscriptions(room: Room) -> None:
     with pytest.raises(InvalidQuery):
         follow(room, 0, *["*"] * 257)

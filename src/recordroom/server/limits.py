@@ -19,4 +19,5 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     page_rows: int = 1_000  # of one page; larger pages are cut, and their `next` goes on
     listed: int = 10_000  # of changes, journal entries and hits in one answer
     streams: int = 16  # at the same time, of one actor
+    listeners: int = 1_000  # who wait for events at the same time as one actor
     squeeze: int = 1_024  # answers from this size on are compressed for those who ask

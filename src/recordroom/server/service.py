@@ -7,8 +7,8 @@ must be bounded go through the service.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AbstractContextManager, aclosing, contextmanager
 
 import msgspec
 from msgspec.structs import replace
@@ -44,6 +44,7 @@ class Service:
         self.counts = Counts()
         self.stopping = asyncio.Event()  # set as soon as the server is told to stop
         self._streams: dict[str, int] = {}
+        self._listeners: dict[str, int] = {}
 
     def change_limits(self, limits: Limits) -> None:
         """These hold from the next request on."""
@@ -112,23 +113,33 @@ class Service:
 
     async def stream(self, room: AsyncRoom, request: QueryRequest) -> AsyncGenerator[Page, None]:
         """Every page of a query, for as long as it is read. TooManyAttempts where the actor reads too many already."""
-        name = room.actor.name
-        if self._streams.get(name, 0) >= self.limits.streams:
-            raise TooManyAttempts(
-                f"{name} reads {self.limits.streams} streams already; finish one first.", retry_after=_RETRY_SECONDS
-            )
-        self._streams[name] = self._streams.get(name, 0) + 1
-        try:
+        reason = f"{room.actor.name} reads {self.limits.streams} streams already; finish one first."
+        with _counted(self._streams, room.actor.name, self.limits.streams, reason):
             async with aclosing(room.stream(self.bounded(request))) as pages:  # type: ignore[type-var]
                 async for page in pages:
                     self._note(page)
                     yield page
-        finally:
-            self._streams[name] -= 1
-            if not self._streams[name]:
-                del self._streams[name]
+
+    def listening(self, actor: Actor) -> AbstractContextManager[None]:
+        """While somebody waits for events. TooManyAttempts where too many wait as that actor already."""
+        reason = f"{actor.name} listens {self.limits.listeners} times already; end one first."
+        return _counted(self._listeners, actor.name, self.limits.listeners, reason)
 
     @property
     def streams(self) -> int:
         """How many streams are being read."""
         return sum(self._streams.values())
+
+
+@contextmanager
+def _counted(counts: dict[str, int], name: str, most: int, reason: str) -> Iterator[None]:
+    """One more under a name while it lasts; TooManyAttempts where there are `most`."""
+    if counts.get(name, 0) >= most:
+        raise TooManyAttempts(reason, retry_after=_RETRY_SECONDS)
+    counts[name] = counts.get(name, 0) + 1
+    try:
+        yield
+    finally:
+        counts[name] -= 1
+        if not counts[name]:
+            del counts[name]

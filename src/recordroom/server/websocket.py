@@ -138,15 +138,20 @@ class _Socket:
         taking = asyncio.ensure_future(self._take())
         try:
             await self._first()
-            follower: Follower | None = None
-            while True:
-                message = self._news()
-                if message is not None:
-                    follower = await self._follow(message, follower)
-                assert follower is not None
-                await self._deliver(follower)
+            message = self._news()
+            assert message is not None
+            follower = await self._follow(message, None)
+            with self._service.listening(follower.room.actor):
+                await self._go_on(follower)
         finally:
             taking.cancel()
+
+    async def _go_on(self, follower: Follower) -> None:
+        while True:
+            await self._deliver(follower)
+            message = self._news()
+            if message is not None:
+                follower = await self._follow(message, follower)
 
     async def _follow(self, message: Message, before: Follower | None) -> Follower:
         if message.authorization is not None:

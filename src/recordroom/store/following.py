@@ -37,6 +37,7 @@ __all__ = ["follow_plan"]
 _BYTES = 4 * 2**20
 _MOST_COMMITS = 1000
 _MOST_CHANGES = 10_000  # in the events of one answer, roughly
+_MOST_QUESTIONS = 1_000  # asked of the database for one answer, at most
 _AT_ONCE = 10_000
 _CHANGED = "recordroom_changed"
 
@@ -46,23 +47,25 @@ def follow_plan(requests: Requests, catalogs: Catalogs, request: FollowRequest) 
     if len(request.subscriptions) > MOST_SUBSCRIPTIONS:
         raise InvalidQuery(reason=f"there are at most {MOST_SUBSCRIPTIONS} subscriptions at once")
     trees = [read_subscription(each) for each in request.subscriptions]
+    queries = [each for each in trees if isinstance(each, Query)]
     head, upto, count = yield from _window(request)
     if request.after is None:
-        yield from _check(requests, request, [each for each in trees if isinstance(each, Query)])
+        yield from _check(requests, request, queries)
         return Followed(position=head)
     if not count:
         return Followed(position=max(request.after, head))
     entries = yield from requests.journal(max(request.after, 0), count).plan()
     asked = _Asked(requests, request, trees, _schema(catalogs, request.database), head)
     deliveries: list[Delivery] = []
-    size = 0
+    size, questions = 0, 0
     for entry in entries:
         revision = entry.header.revision
-        if revision > upto or size > _MOST_CHANGES:
+        if revision > upto or size > _MOST_CHANGES or questions > _MOST_QUESTIONS:
             upto = revision - 1
             break
         found = yield from _Matcher(asked, entry).deliveries()
         deliveries += found
+        questions += 2 * len(queries) if entry.operations else 0
         size += sum(len(each.event.changes) + 1 for each in found)
     return Followed(position=upto, deliveries=deliveries, more=upto < head)
 

@@ -22,6 +22,7 @@ from joserfc.jwk import JWKRegistry, Key
 from joserfc.jws import JWSRegistry, extract_compact
 
 from ...errors import InvalidSettings, InvalidValue, ProviderUnavailable
+from ...model.actor import OWNER
 from ...model.ids import new_id
 from ...model.kinds import text_is_clean
 from ...model.operations import Link, Operation, Unlink
@@ -40,6 +41,7 @@ _ANEW = 30.0
 _LONGEST = 20_000
 _SECOND = 1_000_000
 _USED = "used_token"
+_TAKEN = (OWNER.name, "recordroom")
 _REFUSED = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
@@ -291,7 +293,9 @@ def provisioned(main: Catalog, external: External, now: int) -> Plan[UserState |
 def _made(main: Catalog, external: External, now: int) -> Plan[UserState | None]:
     """A new user; None where none is wanted, or the name is another's: nobody gets an account by choosing its name."""
     provider = external.provider
-    if not provider.provision or not external.name or (yield from user_named(main, external.name)) is not None:
+    if not provider.provision or not _is_name(external.name):
+        return None
+    if (yield from user_named(main, external.name)) is not None:
         return None
     entity = new_id()
     values = {
@@ -307,6 +311,11 @@ def _made(main: Catalog, external: External, now: int) -> Plan[UserState | None]
         operations.append(Link(type="User", attribute="roles", sources=[entity] * len(roles), targets=roles))
     yield from commit_as(main, operations, external.name, now)
     return UserState(entity, external.name, True)
+
+
+def _is_name(text: str) -> bool:
+    """Whether people may call themselves so: it can be seen, and is nobody's who writes in the journal by right."""
+    return text.isprintable() and text == text.strip() != "" and text.casefold() not in _TAKEN
 
 
 def _join_groups(main: Catalog, external: External, user: UserState, now: int) -> Plan[None]:

@@ -63,7 +63,8 @@ async def follow(call: Call) -> None:
     if request.after is None:
         followed = Followed(position=await follower.begin())
     else:
-        followed = await follower.poll(min(max(request.wait, 0.0), _LONGEST_WAIT), call.gone)
+        with call.service.listening(call.identity.actor):
+            followed = await follower.poll(min(max(request.wait, 0.0), _LONGEST_WAIT), call.gone)
     if kind == wire.MSGPACK:
         await call.answer(wire.encode(followed), kind)
     else:
@@ -101,9 +102,10 @@ async def stream(call: Call) -> None:
     if call.method == "HEAD":
         await call.answer(b"", _EVENT_STREAM)
         return
-    parts = server_sent(follower, call.service.stopping, call.gone)
-    async with aclosing(parts):  # type: ignore[type-var]
-        await call.stream(parts, _EVENT_STREAM)
+    with call.service.listening(call.identity.actor):
+        parts = server_sent(follower, call.service.stopping, call.gone)
+        async with aclosing(parts):  # type: ignore[type-var]
+            await call.stream(parts, _EVENT_STREAM)
 
 
 def _position(given: bytes) -> int | None:
