@@ -22,6 +22,7 @@ from .relations import drop_keys, link, set_keys, unlink
 
 __all__ = ["HANDLERS", "fetch_rows", "remove"]
 
+_AT_ONCE = 5_000  # rows between turns of others
 Handler = Callable[[Segment, Any], Plan[None]]
 
 
@@ -134,7 +135,10 @@ def fetch_rows(
     wanted = ["id", "revision", "entity_type" if layout.typed else "revision", *columns]
     rows: list[Row] = yield FetchKeys(layout.table, key, ids, tuple(wanted), layout.storage_of([key, *wanted]))
     if not layout.typed:
-        rows = [(row[0], row[1], layout.root, *row[3:]) for row in rows]
+        found, rows = rows, []
+        for start in range(0, len(found), _AT_ONCE):
+            rows += [(row[0], row[1], layout.root, *row[3:]) for row in found[start : start + _AT_ONCE]]
+            yield from divided(len(found))
     held = segment.held.get(layout.root)
     if not held:
         return rows
@@ -153,6 +157,7 @@ def _rows_in_order(
     rows = yield from fetch_rows(segment, layout, ids, columns)
     yield from divided(len(rows))
     by_id = {row[0]: row for row in rows}
+    yield from divided(len(rows))
     if layout.typed:
         fitting = set(segment.schema.subtypes(layout.type))
         if not {row[2] for row in rows} <= fitting:
@@ -253,6 +258,7 @@ def delete(segment: Segment, block: Delete) -> Plan[None]:
     if rows is None:
         return
     may_change(segment, "delete", layout.type, block.ids)
+    yield from divided(len(rows))
     yield from judge_deletes(segment, layout, block, rows)
     yield from remove(segment, layout, rows, cascaded=False)
 
@@ -269,26 +275,38 @@ def remove(segment: Segment, layout: Layout, rows: list[Row], *, cascaded: bool)
     for entity in ids:
         segment.created.pop(entity, None)
         held.pop(entity, None)
+    yield from divided(len(rows))
     place = {column: position for position, column in enumerate(layout.storage)}
     for type_name, of_type in by_type.items():
         segment.deleted.update(dict.fromkeys((row[0] for row in of_type), type_name))
-        exact = segment.layout(type_name)
-        by_column = list(zip(*of_type, strict=True))
         yield from divided(len(of_type))
+        exact = segment.layout(type_name)
+        by_column = yield from _columns(of_type)
         before = {
-            name: list(by_column[3 + place[column]])
+            name: by_column[3 + place[column]]
             for name, column in exact.columns.items()
             if name not in ("id", "entity_type", "revision")
         }
         segment.outcome.journal.append(
             Delete(
                 type=type_name,
-                ids=list(by_column[0]),
+                ids=by_column[0],
                 before=before,
-                before_revision=list(by_column[1]),
+                before_revision=by_column[1],
                 cascaded=cascaded,
             )
         )
+        yield from divided(len(of_type))
+
+
+def _columns(rows: list[Row]) -> Plan[list[list[Any]]]:
+    """Rows as columns."""
+    columns: list[list[Any]] = [[] for _ in rows[0]]
+    for start in range(0, len(rows), _AT_ONCE):
+        for column, values in zip(columns, zip(*rows[start : start + _AT_ONCE], strict=True), strict=True):
+            column.extend(values)
+        yield from divided(len(rows))
+    return columns
 
 
 # --- events ---------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ by `followers.keep_up`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from ..model.kinds import Storage
@@ -15,13 +16,14 @@ from ..model.operations import Delete, DropKeys, Link, Operation, SetKeys, Unlin
 from .catalog import Catalog
 from .journal import Reading, after_schema_changes, move_position, position
 from .layout import Layout, layout_of
-from .plans import Fetch, FetchKeys, InsertColumns, Plan, Row
+from .plans import TURN, Fetch, FetchKeys, InsertColumns, Plan, Row, divided
 from .relations import relation_of
 from .sqltext import id_list, marked, quoted
 from .tables import past
 
 __all__ = ["follow_history", "rows_at"]
 
+_AT_ONCE = 5_000  # rows between turns of others
 _FOLLOWED = (Update, Delete, Link, Unlink, SetKeys, DropKeys)
 Entry = tuple[int, list[Operation]]
 
@@ -39,9 +41,9 @@ def follow_history(
     walk = _Walk(catalog)
     if any(operations for _, operations in read) or keep_pending:
         yield from walk.load(operations for _, operations in [*read, (0, pending)])
-        walk.back(upto + 1, pending, keep=keep_pending)
+        yield from walk.back(upto + 1, pending, keep=keep_pending)
         for revision, operations in reversed(read):
-            walk.back(revision, operations, keep=True)
+            yield from walk.back(revision, operations, keep=True)
         yield from walk.store()
     if upto > start:
         yield from move_position(catalog.dialect, "history", catalog.database, upto)
@@ -82,15 +84,17 @@ class _Walk:
             columns = tuple(layout.storage)
             rows = yield FetchKeys(layout.table, "id", list(ids), columns, layout.storage_of(["id", *columns]))
             at = columns.index("id")
+            yield from divided(len(rows))
             self.rows[root] = {row[at]: row for row in rows}
+            yield from divided(len(rows))
 
-    def back(self, revision: int, operations: Sequence[Operation], *, keep: bool) -> None:
+    def back(self, revision: int, operations: Sequence[Operation], *, keep: bool) -> Plan[None]:
         """Undo the operations of one commit in memory, keeping the rows that they replaced."""
         for operation in reversed(operations):
             if isinstance(operation, Update):
-                self._back_update(revision, operation, keep)
+                yield from self._back_update(revision, operation, keep)
             elif isinstance(operation, Delete):
-                self._back_delete(revision, operation, keep)
+                yield from self._back_delete(revision, operation, keep)
             elif keep and isinstance(operation, (Link, Unlink)):
                 pairs = zip(operation.sources, operation.targets, operation.before_notes, strict=True)
                 self._entries(revision, operation, list(pairs))
@@ -98,23 +102,26 @@ class _Walk:
                 keys = zip(operation.ids, operation.keys, operation.before, strict=True)
                 self._entries(revision, operation, list(keys))
 
-    def _back_update(self, revision: int, operation: Update, keep: bool) -> None:
+    def _back_update(self, revision: int, operation: Update, keep: bool) -> Plan[None]:
         layout = layout_of(self.catalog, operation.type)
         rows = self.rows.setdefault(layout.root, {})
         columns = list(layout.storage)
         places = [columns.index("revision"), *(columns.index(layout.columns[name]) for name in operation.before)]
         replaced = self.replaced.setdefault(layout.root, [])
         values = zip(operation.before_revision, *operation.before.values(), strict=True)
-        for entity, old in zip(operation.ids, values, strict=True):
-            row = list(rows[entity])
-            for place, value in zip(places, old, strict=True):
-                row[place] = value
-            rows[entity] = tuple(row)
-            # What a commit replaced of its own doing was never seen.
-            if keep and old[0] != revision:
-                replaced.append((*row, revision))
+        changes = zip(operation.ids, values, strict=True)
+        while some := list(islice(changes, _AT_ONCE)):
+            for entity, old in some:
+                row = list(rows[entity])
+                for place, value in zip(places, old, strict=True):
+                    row[place] = value
+                rows[entity] = tuple(row)
+                # What a commit replaced of its own doing was never seen.
+                if keep and old[0] != revision:
+                    replaced.append((*row, revision))
+            yield TURN
 
-    def _back_delete(self, revision: int, operation: Delete, keep: bool) -> None:
+    def _back_delete(self, revision: int, operation: Delete, keep: bool) -> Plan[None]:
         layout = layout_of(self.catalog, operation.type)
         rows = self.rows.setdefault(layout.root, {})
         given: dict[str, Sequence[Any]] = {
@@ -125,7 +132,9 @@ class _Walk:
             given["entity_type"] = [operation.type] * len(operation.ids)
         nothing = [None] * len(operation.ids)
         old = list(zip(*(given.get(column, nothing) for column in layout.storage), strict=True))
+        yield from divided(len(old))
         rows.update(zip(operation.ids, old, strict=True))
+        yield from divided(len(old))
         if keep:
             replaced = self.replaced.setdefault(layout.root, [])
             found = zip(old, operation.before_revision, strict=True)
@@ -150,8 +159,9 @@ class _Walk:
 
 
 def _insert(table: str, columns: tuple[str, ...], storage: tuple[Storage, ...], rows: list[Row]) -> Plan[None]:
-    if rows:
-        values = dict(zip((*columns, "until"), zip(*rows, strict=True), strict=True))
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        values = dict(zip((*columns, "until"), zip(*some, strict=True), strict=True))
         yield InsertColumns(table, values, (*storage, Storage.INTEGER))
 
 

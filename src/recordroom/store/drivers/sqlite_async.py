@@ -26,8 +26,8 @@ __all__ = ["SqliteAsyncDriver"]
 
 T = TypeVar("T")
 _PIECE = 500  # rows
-_FEW = 50  # rows that a thread steps over: beside a busy loop it is slow
-_SLOW = 0.004  # seconds of work for a piece, from which on a thread does the next
+_FEW = 10  # rows that a thread steps over: beside a busy loop it is slow
+_SLOW = 0.02  # seconds of work for a piece, from which on a thread does the next
 _LARGE = 2_000  # rows changed, from which on a thread waits for the disk
 _CLOCK_STEPS = 10_000  # of SQLite between looks at the clock: less than a millisecond
 _MOMENT = 0.01  # seconds, after which a statement without a row so far goes to a thread
@@ -134,7 +134,15 @@ class SqliteAsyncDriver:
                 driver.statements += 1
                 try:
                     if clock is not None and type(statement) is Fetch:
-                        result = await self._fetched(connection, statement, clock)
+                        clock.hurry(end)
+                        try:
+                            result = execute(connection, statement, _PIECE)
+                        except apsw.InterruptError:
+                            result = None
+                        finally:
+                            clock.take_time()
+                        if result is None:
+                            result = await self._slowly(connection, statement, clock)
                     else:
                         result = execute(connection, statement, _PIECE)
                     if is_unfinished(result):
@@ -167,24 +175,16 @@ class SqliteAsyncDriver:
                 except StopIteration as stop:
                     return stop.value
 
-    async def _fetched(self, connection: apsw.Connection, statement: Fetch, clock: _Clock) -> Any:
-        """As `execute`, for a statement that only reads."""
-        clock.hurry()
-        try:
-            return execute(connection, statement, _PIECE)
-        except apsw.InterruptError:
-            pass
-        finally:
-            clock.take_time()
+    async def _slowly(self, connection: apsw.Connection, statement: Fetch, clock: _Clock) -> list[Row]:
+        """The rows of a statement that takes long."""
         beginning = partial(begin, connection, statement)
-        with contextlib.closing(
-            _Flow(Rows(await self._aside(connection, beginning, clock), statement), slow=True)
-        ) as flow:
+        flow = _Flow(Rows(await self._aside(connection, beginning, clock), statement), slow=True)
+        with contextlib.closing(flow):
             return await self._take(connection, flow, None, clock)
 
     async def _begun(self, connection: apsw.Connection, statement: Fetch, clock: _Clock) -> _Flow:
         """The rows of a statement that only reads, before the first of them."""
-        clock.hurry()
+        clock.hurry(perf_counter())
         try:
             return _Flow(Rows(begin(connection, statement), statement), slow=False)
         except apsw.InterruptError:
@@ -286,9 +286,9 @@ class _Clock:
         """Begin to count anew."""
         self._budget = self._end = float("inf") if budget is None else perf_counter() + budget
 
-    def hurry(self) -> None:
-        """From now on a moment is all there is."""
-        self._end = min(self._budget, perf_counter() + _MOMENT)
+    def hurry(self, now: float) -> None:
+        """From then on a moment is all there is."""
+        self._end = min(self._budget, now + _MOMENT)
 
     def take_time(self) -> None:
         """What is left of the budget may be used."""
