@@ -60,8 +60,10 @@ class Identity:
         found = self._facts.get(type_name)
         if found is None:
             self.schema[type_name]
-            found = self._facts[type_name] = TypeFacts(self.schema, type_name)
-            self._session._editor.add_reference_checkers(found)
+            made = TypeFacts(self.schema, type_name)
+            self._session._editor.add_reference_checkers(made)
+            # Whole before another thread can have it, and the same for all.
+            found = self._facts.setdefault(type_name, made)
         return found
 
     def cls(self, type_name: str) -> type[Entity]:
@@ -71,14 +73,14 @@ class Identity:
             facts = self.facts(type_name)
             parent = facts.schema[type_name].extends
             base = self.cls(parent) if parent else Entity
-            made = self._classes[type_name] = make_class(self._session, facts, base)
+            made = self._classes.setdefault(type_name, make_class(self._session, facts, base))
         return made
 
     def map(self, root: str) -> dict[bytes, Entity]:
         """Id → entity of one hierarchy."""
         found = self._maps.get(root)
         if found is None:
-            found = self._maps[root] = {}
+            found = self._maps.setdefault(root, {})
         return found
 
     def clear(self) -> None:

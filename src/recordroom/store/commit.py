@@ -193,10 +193,11 @@ def _attempt(catalog: Catalog, operations: Sequence[Operation], mode: Mode, faul
     yield from _apply(Segment(catalog, mode, faults, outcome), stretch)
     if catalog is not before:
         check_computed(catalog.schema)
-        keep_account_types(before, catalog)
     if mode.writer is not None and mode.writer.actor.user is not None:
         yield from keep_administrator(catalog, outcome.journal, mode.administrators, faults)
         faults.settle()
+    if catalog is not before:
+        keep_account_types(before, catalog)
     return outcome
 
 

@@ -125,7 +125,7 @@ def test_places_that_are_no_rooms(tmp_path: Path) -> None:
     refused(rr.NotARoom, lambda: rr.connect(file / "below"))
     refused(rr.RoomNotFound, lambda: rr.connect(tmp_path / "gone", create=False), path=str(tmp_path / "gone"))
     refused(rr.RoomNotFound, lambda: rr.connect(tmp_path / "no" / "such" / "folder"))
-    refused(rr.RoomNotFound, lambda: rr.connect("http://localhost/room"))
+    refused(rr.NotAuthenticated, lambda: rr.connect("http://localhost/room"))
     for name in ("nul\0", "\ud800", "a" * 300):
         with pytest.raises(rr.Error) as caught:
             rr.connect(tmp_path / name)
@@ -295,6 +295,8 @@ VERBS: dict[str, Callable[[rr.Session, Any], Any]] = {
     "search": lambda s, e: s.search("anchor"),
     "import_rows": lambda s, e: s.import_rows("Thing", "nowhere.csv"),
     "export_rows": lambda s, e: s.export_rows("Thing", "nowhere.csv"),
+    "events": lambda s, e: s.events.subscribe("*", print),
+    "explain_access": lambda s, e: s.explain_access(e),
     "encode": lambda s, e: s.encode(e),
     "decode": lambda s, e: s.decode("[]"),
     "databases": lambda s, e: list(s.databases),
@@ -303,7 +305,7 @@ VERBS: dict[str, Callable[[rr.Session, Any], Any]] = {
 }
 HARMLESS = {
     "auto_populating", "close", "closed", "created", "deleted", "modified", "operations", "recording", "reference",
-    "round_trips", "schema", "statistics", "types",
+    "round_trips", "schema", "statistics", "types", "serialize", "deserialize",
 }  # fmt: skip
 
 
