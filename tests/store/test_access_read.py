@@ -593,6 +593,23 @@ def test_creates_in_the_journal_keep_their_numbers(studio: Studio) -> None:
     }
 
 
+def test_a_reference_to_what_is_hidden_looks_like_one_that_was_never_given(studio: Studio) -> None:
+    people = studio.people
+    hidden = people.make("Project", name="hidden")
+    seen = people.reader("ada", ("read", "Task", "", ["name", "project"]))
+    start = people.commit(Publish(topic="start")).revision
+    with_one, without = new_id(), new_id()
+    people.commit(Create(type="Task", ids=[with_one], columns={"name": ["a"], "project": [hidden]}))
+    people.commit(Create(type="Task", ids=[without], columns={"name": ["b"]}))
+
+    entries = seen.room.journal(start)
+
+    assert [operation.columns for entry in entries for operation in entry.operations] == [
+        {"name": ["a"]},
+        {"name": ["b"]},
+    ]
+
+
 def test_headers_are_there_for_those_who_see_something(studio: Studio) -> None:
     people = studio.people
     seen = member(studio, ("read", "Task", OWN))

@@ -177,6 +177,11 @@ class _Judge:
         """The attribute of that name, if it is what it was."""
         return self._attributes.get(name) if self._names.sure(name) else None
 
+    def refers(self, name: str) -> bool:
+        """Whether an attribute is a reference now."""
+        attribute = self._attributes.get(name)
+        return attribute is not None and attribute.kind == "reference"
+
     def sees(self, type_name: str, entity: bytes, revision: int, attribute: str = "") -> bool:
         """Whether an entity could be seen at a revision, with an attribute of it where one is given."""
         moment = Moment(entity, revision)
@@ -243,6 +248,11 @@ def _create(judge: _Judge, operation: Create) -> Iterator[Operation]:
         _Part(place, tuple(name for name in columns if judge.sees(judge.type, entity, judge.after, name)))
         for place, entity in enumerate(ids)
         if judge.sees(judge.type, entity, judge.after)
+    ]
+    # A reference to what cannot be seen looks like one that was never given.
+    parts = [
+        _Part(place, tuple(name for name in names if columns[name][place] is not None or not judge.refers(name)))
+        for place, names in parts
     ]
     for places, names in _runs(parts):
         yield Create(
