@@ -32,7 +32,7 @@ from recordroom.model.operations import (
 )
 from tests.store.desk import Desk
 
-ONE, TWO = new_ids(2)
+ONE, TWO = bytes.fromhex("01890a5dac967000a000000000000001"), bytes.fromhex("01890a5dac967000a000000000000002")
 
 
 def refused(desk: Desk, *operations: Operation, **facts: Any) -> Error:
