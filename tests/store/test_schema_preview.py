@@ -132,3 +132,10 @@ def test_a_room_that_only_reads_has_no_preview(places: Places) -> None:
 def test_what_is_no_change_of_a_schema_is_refused(filled: Room) -> None:
     with pytest.raises(InvalidSchema, match="Create: it is no change of a schema"):
         filled.preview("main", [DropAttribute("Task", "bid"), Create("Task", new_ids(1))])
+
+
+def test_a_kind_that_there_is_not_is_refused_whatever_its_default(filled: Room) -> None:
+    wrong = Attribute(name="odd", kind="oddity", default={})
+
+    with pytest.raises(InvalidSchema, match="oddity"):
+        filled.preview("main", [DefineAttribute("Task", wrong)])

@@ -88,7 +88,9 @@ def shown(raw: Any, attribute: Attribute) -> Any:
     """A raw scalar as messages show it: ids as text, other values as people know them; the raw one if it is wrong."""
     if raw is None:
         return None
-    kind = KINDS[attribute.kind]
+    kind = KINDS.get(attribute.kind)
+    if kind is None:  # a definition that is still to be refused
+        return raw
     if not attribute.multi and (kind.relation or kind.name == "uuid"):
         return show_id(raw) if type(raw) is bytes and len(raw) == 16 else raw
     load = raw_loader(attribute)
