@@ -42,8 +42,11 @@ def operations(server: Served) -> list[Any]:
     return [each for each in found if (each.method.upper(), each.path) not in LEFT_OUT]
 
 
-def tried(server: Served, operation: Any, examples: int) -> int:
-    """Try one operation with as many generated requests, right ones and wrong ones; how many were sent."""
+def tried(server: Served, operation: Any, examples: int, *, same: bool = False) -> int:
+    """Try one operation with as many generated requests, right ones and wrong ones; how many were sent.
+
+    `same`: they are the same in each run.
+    """
     kind = "application/json" if operation.body else None
     requests = st.one_of(*(operation.as_strategy(mode, media_type=kind) for mode in GenerationMode))
     sent = 0
@@ -51,6 +54,7 @@ def tried(server: Served, operation: Any, examples: int) -> int:
     @settings(
         max_examples=examples,
         deadline=None,
+        derandomize=same,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
