@@ -199,7 +199,9 @@ def test_what_is_wrong_with_an_operation_as_a_whole_is_raised(desk: Desk) -> Non
         commit(desk, Create("Task", [new_id()], {"nam": ["a"]}))
 
 
-@pytest.mark.parametrize("value", [2**70, "\ud800", {1, 2}, object(), float("nan")], ids=["large", "text", "set", "object", "nan"])
+@pytest.mark.parametrize(
+    "value", [2**70, "\ud800", {1, 2}, object(), float("nan")], ids=["large", "text", "set", "object", "nan"]
+)
 def test_a_refusal_survives_values_that_cannot_travel(desk: Desk, value: Any) -> None:
     task = new_id()
 

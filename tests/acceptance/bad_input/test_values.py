@@ -282,7 +282,9 @@ def test_text_with_nul_or_lone_surrogates_around_a_commit(desk: Desk, text: str)
         desk.session.databases.create("extra", label=text)
 
 
-@pytest.mark.parametrize("data", [object(), NAN, "\ud800", {1: object()}, b"x"], ids=["object", "nan", "text", "dict", "bytes"])
+@pytest.mark.parametrize(
+    "data", [object(), NAN, "\ud800", {1: object()}, b"x"], ids=["object", "nan", "text", "dict", "bytes"]
+)
 def test_an_event_that_is_no_json(desk: Desk, data: Any) -> None:
     with desk.refuses(rr.InvalidValue):
         desk.session.publish("topic", data)
