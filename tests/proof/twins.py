@@ -128,7 +128,8 @@ def conditions(dice: random.Random) -> list[Condition]:
         Condition("owner is $actor", frozenset({"Task"}), lambda s, e, u: s.raw[e]["owner"] == u.id),
         Condition(f"bid > {number}", frozenset({"Task"}), lambda s, e, u: more(s.raw[e]["bid"])),
         Condition(f'tags any (name is "{word}")', _ITEMS, lambda s, e, u: any(s.raw[t]["name"] == word for i, t in s.links if i == e)),
-        Condition(f"items any (level > {number})", frozenset({"Folder"}), lambda s, e, u: any(each.get("place") == e and more(each["level"]) for each in s.raw.values())),
+        # Folders have items by their places, tags by links.
+        Condition(f"items any (level > {number})", frozenset({"Folder", "Tag"}), lambda s, e, u: any((each.get("place") == e or (item, e) in s.links) and more(each.get("level")) for item, each in s.raw.items())),
         Condition(f'place in (select id from Folder where name is "{word}")', _ITEMS, lambda s, e, u: place(s, e).get("name") == word),
         Condition(f'extra["k"] is "{word}"', _ITEMS, lambda s, e, u: s.extra.get((e, "k")) == word),
     ]  # fmt: skip
