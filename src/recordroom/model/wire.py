@@ -220,7 +220,10 @@ def _restored(details: dict[str, Any], types: Mapping[str, str]) -> dict[str, An
             *way, last = path.split("/")[1:]
             holder = _at(details, way)
             place = _step(holder, last)
-            holder[place] = load(holder[place])
+            try:
+                holder[place] = load(holder[place])
+            except AttributeError as error:  # a loader of the standard library that met no text, say
+                raise TypeError(f"{path} is no {types[path]}") from error
     return details
 
 
