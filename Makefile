@@ -34,7 +34,7 @@ check: $(STAMP) ## lint, format, types, layers, examples in the documents
 	$(BIN)/python -m pytest -p no:randomly --doctest-modules src README.md docs
 
 proof: $(STAMP) ## run the long tests: kill -9, model-based, fuzz (PROOF=short for a tenth)
-	$(BIN)/python -m pytest tests/proof -m proof --proof=$(PROOF) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/proof -m proof --proof=$(PROOF) $(if $(filter short,$(PROOF)),-n auto --dist worksteal) $(PYTEST_ARGS)
 
 bench: $(STAMP) ## measure against the raw drivers and an ORM, side by side
 	$(BIN)/python -m benchmarks --write
