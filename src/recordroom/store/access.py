@@ -39,7 +39,7 @@ from .plans import Fetch, Plan
 if TYPE_CHECKING:
     from .opened import Opened
 
-__all__ = ["Access", "Grant", "access_of", "allowed", "user_named", "visible"]
+__all__ = ["Access", "Grant", "access_of", "allowed", "now", "user_named", "visible"]
 
 _MOST_USERS = 10_000
 _AT_ONCE = 20_000

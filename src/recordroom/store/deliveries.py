@@ -29,7 +29,7 @@ __all__ = [
     "retry",
 ]
 
-WAITING, LEASED, DEAD = "waiting", "leased", "dead"
+WAITING, DEAD = "waiting", "dead"
 _MOST_ERROR = 500  # characters kept of why a delivery failed
 _FOLLOWER = "webhook"
 

@@ -6,7 +6,6 @@ have read everything there is (`Read.lag`), as the one writer (`Write`), or as a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
@@ -34,7 +33,7 @@ from ..query.request import (
     SearchRequest,
 )
 from ..query.subscriptions import Followed, FollowRequest
-from .access import access_of
+from .access import access_of, now
 from .access_explained import explain_access_plan
 from .access_journal import entries_seen, header_seen
 from .access_schema import check_drop
@@ -298,11 +297,6 @@ class Requests:
             yield from raise_access()
 
         return self.write(plan)
-
-
-def now() -> int:
-    """Microseconds since 1970, UTC."""
-    return time.time_ns() // 1000
 
 
 def check_actor(name: str) -> None:

@@ -187,10 +187,6 @@ class Accounts:
         if identity.token is not None and self._uses.note(identity.token, moment) and self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write_uses())
 
-    async def authenticate(self, authorization: str | None) -> Actor:
-        """`identify(…).actor`: what `AsyncRoom.acting` takes."""
-        return (await self.identify(authorization)).actor
-
     def _identified(self, catalogs: Catalogs, credential: str, key: bytes, moment: int) -> Plan[Identity]:
         revision = (catalogs.access_revision, catalogs.revision)
         known = self._known.get(key, revision, moment)
