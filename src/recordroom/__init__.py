@@ -20,27 +20,37 @@ if TYPE_CHECKING:
     from .client.symbols import NOT_SET as NOT_SET
     from .client.webhooks import verify_webhook as verify_webhook
     from .connection import connect as connect
+    from .errors import ChecksumMismatch as ChecksumMismatch
+    from .errors import ComponentInLocation as ComponentInLocation
+    from .errors import ComponentNotInLocation as ComponentNotInLocation
     from .errors import Conflict as Conflict
     from .errors import CreateCycle as CreateCycle
     from .errors import DeleteRestricted as DeleteRestricted
     from .errors import Error as Error
+    from .errors import FileExists as FileExists
     from .errors import ImmutableAttribute as ImmutableAttribute
     from .errors import ImportFailed as ImportFailed
+    from .errors import InvalidPath as InvalidPath
     from .errors import InvalidQuery as InvalidQuery
     from .errors import InvalidReference as InvalidReference
     from .errors import InvalidRequest as InvalidRequest
     from .errors import InvalidSchema as InvalidSchema
+    from .errors import InvalidSequence as InvalidSequence
     from .errors import InvalidSettings as InvalidSettings
     from .errors import InvalidSignature as InvalidSignature
     from .errors import InvalidValue as InvalidValue
     from .errors import KeyringUnavailable as KeyringUnavailable
+    from .errors import LocationNotConfigured as LocationNotConfigured
+    from .errors import LocationUnavailable as LocationUnavailable
     from .errors import MissingExtra as MissingExtra
     from .errors import MissingValue as MissingValue
     from .errors import MultipleResults as MultipleResults
     from .errors import NoResult as NoResult
+    from .errors import NoSuchFile as NoSuchFile
     from .errors import NotARoom as NotARoom
     from .errors import NotAuthenticated as NotAuthenticated
     from .errors import NotFound as NotFound
+    from .errors import NotSupported as NotSupported
     from .errors import NotUnique as NotUnique
     from .errors import PastPruned as PastPruned
     from .errors import PermissionDenied as PermissionDenied
@@ -62,6 +72,7 @@ if TYPE_CHECKING:
     from .errors import StoreUnavailable as StoreUnavailable
     from .errors import TokenExpired as TokenExpired
     from .errors import TooManyAttempts as TooManyAttempts
+    from .errors import TransferFailed as TransferFailed
     from .errors import UnknownAttribute as UnknownAttribute
     from .errors import UnknownDatabase as UnknownDatabase
     from .errors import UnknownName as UnknownName
@@ -86,30 +97,40 @@ _NAMES = {
 
 __all__ = [
     "NOT_SET",
+    "ChecksumMismatch",
     "Clash",
     "Committed",
+    "ComponentInLocation",
+    "ComponentNotInLocation",
     "Conflict",
     "CreateCycle",
     "DeleteRestricted",
     "Entity",
     "Error",
+    "FileExists",
     "ImmutableAttribute",
     "ImportFailed",
+    "InvalidPath",
     "InvalidQuery",
     "InvalidReference",
     "InvalidRequest",
     "InvalidSchema",
+    "InvalidSequence",
     "InvalidSettings",
     "InvalidSignature",
     "InvalidValue",
     "KeyringUnavailable",
+    "LocationNotConfigured",
+    "LocationUnavailable",
     "MissingExtra",
     "MissingValue",
     "MultipleResults",
     "NoResult",
+    "NoSuchFile",
     "NotARoom",
     "NotAuthenticated",
     "NotFound",
+    "NotSupported",
     "NotUnique",
     "PastPruned",
     "PermissionDenied",
@@ -134,6 +155,7 @@ __all__ = [
     "StoreUnavailable",
     "TokenExpired",
     "TooManyAttempts",
+    "TransferFailed",
     "UnknownAttribute",
     "UnknownDatabase",
     "UnknownName",

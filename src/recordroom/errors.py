@@ -10,27 +10,37 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "ChecksumMismatch",
+    "ComponentInLocation",
+    "ComponentNotInLocation",
     "Conflict",
     "CreateCycle",
     "DeleteRestricted",
     "Error",
+    "FileExists",
     "ImmutableAttribute",
     "ImportFailed",
+    "InvalidPath",
     "InvalidQuery",
     "InvalidReference",
     "InvalidRequest",
     "InvalidSchema",
+    "InvalidSequence",
     "InvalidSettings",
     "InvalidSignature",
     "InvalidValue",
     "KeyringUnavailable",
+    "LocationNotConfigured",
+    "LocationUnavailable",
     "MissingExtra",
     "MissingValue",
     "MultipleResults",
     "NoResult",
+    "NoSuchFile",
     "NotARoom",
     "NotAuthenticated",
     "NotFound",
+    "NotSupported",
     "NotUnique",
     "PastPruned",
     "PermissionDenied",
@@ -52,6 +62,7 @@ __all__ = [
     "StoreUnavailable",
     "TokenExpired",
     "TooManyAttempts",
+    "TransferFailed",
     "UnknownAttribute",
     "UnknownDatabase",
     "UnknownName",
@@ -507,6 +518,119 @@ class RequestTooLarge(InvalidRequest):
 
     code = "request_too_large"
     status = 413
+
+
+# --- files -----------------------------------------------------------------------------------------
+
+
+class NoSuchFile(Error):
+    """{where} has no file {path!r}.
+
+    Facts: `where` (a location), `path`.
+    """
+
+    code = "no_such_file"
+    status = 404
+
+
+class FileExists(Error):
+    """{where} has {path!r} already; nothing was overwritten.
+
+    Facts: `where` (a location), `path`.
+    """
+
+    code = "file_exists"
+    status = 409
+
+
+class InvalidPath(Error):
+    """{path!r} cannot be a path in {where}: {reason}.
+
+    Facts: `where` (a location), `path`, `reason`.
+    """
+
+    code = "invalid_path"
+    status = 422
+
+
+class InvalidSequence(Error):
+    """{path!r} is not a sequence of files: {reason}.
+
+    Facts: `path`, `reason`, and `missing`: the first files that there are not.
+    """
+
+    code = "invalid_sequence"
+    status = 422
+
+
+class ChecksumMismatch(Error):
+    """{path!r} is not what it should be: its checksum is {found}, not {expected}.
+
+    Facts: `path`, `expected`, `found`.
+    """
+
+    code = "checksum_mismatch"
+    status = 422
+
+
+class LocationUnavailable(Error):
+    """{where} cannot be used now: {reason}.
+
+    Facts: `where` (a location), `reason`; never a secret.
+    """
+
+    code = "location_unavailable"
+    status = 503
+
+
+class NotSupported(Error):
+    """{where} cannot give {what}.
+
+    Facts: `where`, `what`.
+    """
+
+    code = "not_supported"
+    status = 501
+
+
+class LocationNotConfigured(Error):
+    """{location} has no {part} in this session.
+
+    Facts: `location` (its name), `part` (`accessor` or `structure`).
+    """
+
+    code = "location_not_configured"
+    status = 409
+
+
+class ComponentInLocation(Error):
+    """{count} components are in {location} already; nothing was changed.
+
+    Facts: `location` (its name), `components` (ids), `count`.
+    """
+
+    code = "component_in_location"
+    status = 409
+
+
+class ComponentNotInLocation(Error):
+    """{count} components are not in {location}.
+
+    Facts: `location` (its name), `components` (ids), `count`.
+    """
+
+    code = "component_not_in_location"
+    status = 404
+
+
+class TransferFailed(Error):
+    """{location} did not take {component}: {reason}
+
+    Facts: `location` (its name), `component` (an id), `reason`, `transferred`: (component id, resource identifier) of what lies there now and is not registered.
+    """
+
+    code = "transfer_failed"
+    status = 502
 
 
 # --- files of rows and extras ---------------------------------------------------------------------
