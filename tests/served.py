@@ -90,6 +90,7 @@ def served(
     limits: Limits | None = None,
     accounts: bool = False,
     api_key: str = "",
+    dialects: tuple[str, ...] = (),
 ) -> Iterator[Served]:
     """A server of the room at `where` that is ready; it is stopped at the end, if it still runs.
 
@@ -99,7 +100,7 @@ def served(
     if accounts and not api_key:
         api_key = asyncio.run(administrator_key(str(where)))
     start = _in_process if process else _in_thread
-    with start(_Start(str(where), port, limits or Limits(), api_key or KEY, accounts)) as found:
+    with start(_Start(str(where), port, limits or Limits(), api_key or KEY, accounts, dialects)) as found:
         _await_ready(found)
         yield found
 
@@ -110,10 +111,11 @@ class _Start(msgspec.Struct):
     limits: Limits
     api_key: str
     accounts: bool
+    dialects: tuple[str, ...] = ()
 
     @property
     def settings(self) -> ServerSettings:
-        return ServerSettings(room=self.where, limits=self.limits)
+        return ServerSettings(room=self.where, limits=self.limits, dialects=self.dialects)
 
     @property
     def asks(self) -> Callable[[Any], Accounts]:

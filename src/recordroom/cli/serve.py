@@ -30,6 +30,10 @@ Proxy = Annotated[
     Parameter(name="--behind-proxy", negative=(), help="A proxy in front does TLS and says who the client is."),
 ]
 Url = Annotated[str | None, Parameter(name="--url", help="The address that clients use, where it is another.")]
+Dialect = Annotated[
+    tuple[str, ...] | None,
+    Parameter(name="--dialect", help="Another system's interface to answer too: ftrack.", negative=()),
+]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"] | None, Parameter(name="--log-level", help="How much is logged.")
 ]
@@ -48,6 +52,7 @@ def serve(  # noqa: PLR0913 - each is a setting
     tls_key: Key = None,
     behind_proxy: Proxy = None,
     url: Url = None,
+    dialect: Dialect = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
     room: Room = None,
@@ -61,11 +66,12 @@ def serve(  # noqa: PLR0913 - each is a setting
 
         recordroom serve studio.room
         recordroom serve 'postgresql://user@host/studio' --workers 4 --behind-proxy
+        recordroom serve studio.room --dialect ftrack
         recordroom serve --config /etc/recordroom/server.toml
     """
     flags = _flags(
         words, room, host=host, port=port, workers=workers, tls_cert=tls_cert, tls_key=tls_key,
-        behind_proxy=behind_proxy, url=url, log_level=log_level, log_format=log_format,
+        behind_proxy=behind_proxy, url=url, dialects=dialect or None, log_level=log_level, log_format=log_format,
     )  # fmt: skip
     _load(config, flags)  # what is wrong is said before anything starts
     from ..server.process import main
@@ -83,6 +89,7 @@ def config(  # noqa: PLR0913 - each is a setting
     tls_key: Key = None,
     behind_proxy: Proxy = None,
     url: Url = None,
+    dialect: Dialect = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
     room: Room = None,
@@ -99,7 +106,7 @@ def config(  # noqa: PLR0913 - each is a setting
     """
     flags = _flags(
         words, room, host=host, port=port, workers=workers, tls_cert=tls_cert, tls_key=tls_key,
-        behind_proxy=behind_proxy, url=url, log_level=log_level, log_format=log_format,
+        behind_proxy=behind_proxy, url=url, dialects=dialect or None, log_level=log_level, log_format=log_format,
     )  # fmt: skip
     lines = list(_load(config, flags).lines())
     if json:

@@ -17,10 +17,11 @@ from typing import Any
 from ..errors import Error
 from ..model import wire
 from .auth.accounts import Renewed
-from .call import Call, ClientGone, Receive, Send
+from .call import Call, ClientGone, Message, Receive, Send
 from .errors import RequestTimeout
 from .logs import RequestLog
 from .metrics import Metrics
+from .mount import Mount, Mounts
 from .openapi import document
 from .route import Route, Routes
 from .routes import ROUTES
@@ -34,12 +35,19 @@ _CLEAN_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 
 class App:
-    """The ASGI application of one service."""
+    """The ASGI application of one service. Paths of `mounts` are theirs to answer."""
 
-    def __init__(self, service: Service, routes: Iterable[Route] = ROUTES, log: RequestLog | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        routes: Iterable[Route] = ROUTES,
+        log: RequestLog | None = None,
+        mounts: Iterable[Mount] = (),
+    ) -> None:
         self.service = service
         self.log = log
         self.routes = Routes(routes)
+        self.mounts = Mounts(mounts)
         self.metrics = Metrics(service)
         self._document = b""
         self._prefix = secrets.token_hex(4).encode()
@@ -47,14 +55,39 @@ class App:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """One request, or one WebSocket."""
+        mounted = self.mounts.find(scope["path"])
+        if mounted is not None:
+            await self._mounted(*mounted, scope, receive, send)
+            return
         if scope["type"] == "websocket":
             await answer_websocket(self.service, scope, receive, send)
             return
         began = time.perf_counter()
-        call = Call(self.service, self.metrics, scope, receive, send)
+        call = Call(self.service, scope, receive, send)
+        call.metrics = self.metrics
         call.request_id = self._request_id(call)
         await self._answer(call)
         self._done(call, time.perf_counter() - began)
+
+    async def _mounted(self, mount: Mount, prefix: str, scope: Any, receive: Receive, send: Send) -> None:
+        """Let a mount answer; its requests are counted under its prefix."""
+        if scope["type"] == "websocket":
+            await mount(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await mount(scope, receive, sending)
+        finally:
+            self.metrics.observe(scope["method"], prefix, status, time.perf_counter() - began)
+            if self.log is not None:
+                number = b"%s-%d" % (self._prefix, next(self._numbers))
+                self.log.note(number, "", f"{scope['method']} {prefix}", status, time.perf_counter() - began)
 
     def document(self) -> bytes:
         """What OpenAPI says of the routes."""

@@ -50,12 +50,10 @@ class Call:
     identity: Identity
 
     document: Callable[[], bytes]  # what OpenAPI says of all routes
+    metrics: Metrics
 
-    def __init__(
-        self, service: Service, metrics: Metrics, scope: Mapping[str, Any], receive: Receive, send: Send
-    ) -> None:
+    def __init__(self, service: Service, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         self.service = service
-        self.metrics = metrics
         self.scope = scope
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])

@@ -27,6 +27,7 @@ from ..errors import Error, InvalidSettings
 from ..store.async_room import AsyncRoom
 from . import logs
 from .auth.accounts import Accounts
+from .mount import module_of
 from .run import Server, bound_socket, run, serve
 from .service import Service
 from .settings import ServerSettings
@@ -71,6 +72,8 @@ def check(settings: ServerSettings) -> None:
     """InvalidSettings where a server with these would be unsafe, or cannot be."""
     if not settings.room:
         raise InvalidSettings(where="settings", reason="room: which room is to be served?")
+    for name in settings.dialects:
+        module_of(name)
     if settings.host not in _LOOPBACK and not settings.tls_cert and not settings.behind_proxy:
         reason = (
             f"host {settings.host} can be reached from other machines, and what is sent there could be read on the way: give"

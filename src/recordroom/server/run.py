@@ -20,6 +20,7 @@ from ..store.async_room import AsyncRoom
 from .app import App
 from .auth.accounts import Accounts
 from .logs import RequestLog
+from .mount import made_mounts
 from .posting import Poster
 from .protocol import protocol_of
 from .service import Service
@@ -133,11 +134,15 @@ async def serve(
     try:
         service = Service(room, accounts(room), settings.limits)
         log = RequestLog(every=settings.log_requests == "all", slow=settings.slow_seconds)
-        server = server_of(App(service, log=log), settings)
+        mounts = made_mounts(service, settings)
+        server = server_of(App(service, log=log, mounts=mounts.all), settings)
         if started is not None:
             started(server, service)
-        async with _webhooks(room, service, settings):
-            await server.serve(sockets=[listening])
+        try:
+            async with _webhooks(room, service, settings):
+                await server.serve(sockets=[listening])
+        finally:
+            await mounts.close()
     finally:
         await room.close()
 

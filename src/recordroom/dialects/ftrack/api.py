@@ -1,0 +1,73 @@
+"""`POST /api`: a list of operations in, a list of as many results out; or an error and nothing is done."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+
+from ...errors import Error, InvalidRequest
+from ...server.call import Call, ClientGone, Receive, Send
+from ...server.errors import MethodNotAllowed, NoSuchPath
+from ...server.service import Service
+from ...server.settings import ServerSettings
+from .actions import ACTIONS, Asked
+from .credentials import identified_by_headers
+from .errors import InvalidAction, body_of, status_of
+
+__all__ = ["Api"]
+
+_LOG = logging.getLogger("recordroom.server")
+_JSON = "application/json"
+
+
+class Api:
+    """The mount of `/api`."""
+
+    prefixes = ("/api",)
+
+    def __init__(self, service: Service, settings: ServerSettings) -> None:
+        self.service = service
+        self.settings = settings
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """One list of operations."""
+        call = Call(self.service, scope, receive, send)
+        try:
+            await call.answer(await self._answered(call), _JSON)
+        except ClientGone:
+            return
+        except Exception as error:  # noqa: BLE001 - the client needs an answer, whatever it is
+            if not isinstance(error, Error):
+                _LOG.exception("a request to /api failed")
+            if not call.status:
+                strict = call.headers.get(b"ftrack-strict-api", b"").lower() == b"true"
+                await call.answer(body_of(error), _JSON, status_of(error, strict=strict))
+
+    async def _answered(self, call: Call) -> bytes:
+        if call.scope["path"] != "/api":
+            raise NoSuchPath(path=call.scope["path"][:200])
+        if call.method != "POST":
+            raise MethodNotAllowed(path="/api", method=call.method, allowed="POST")
+        identity = await identified_by_headers(call)
+        operations = _operations(await call.body())
+        asked = Asked(self.service, self.settings, identity)
+        return msgspec.json.encode([await _result(asked, each) for each in operations])
+
+    async def close(self) -> None:
+        """Nothing goes on by itself."""
+
+
+def _operations(body: bytes) -> list[dict[str, Any]]:
+    try:
+        return msgspec.json.decode(body, type=list[dict[str, Any]])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(reason=str(error)) from None
+
+
+async def _result(asked: Asked, operation: dict[str, Any]) -> Any:
+    action = ACTIONS.get(str(operation.get("action")))
+    if action is None:
+        raise InvalidAction(action=str(operation.get("action"))[:100])
+    return await action(asked, operation)
