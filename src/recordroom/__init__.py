@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .errors import FileExists as FileExists
     from .errors import ImmutableAttribute as ImmutableAttribute
     from .errors import ImportFailed as ImportFailed
+    from .errors import InvalidMedia as InvalidMedia
     from .errors import InvalidPath as InvalidPath
     from .errors import InvalidQuery as InvalidQuery
     from .errors import InvalidReference as InvalidReference
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .errors import KeyringUnavailable as KeyringUnavailable
     from .errors import LocationNotConfigured as LocationNotConfigured
     from .errors import LocationUnavailable as LocationUnavailable
+    from .errors import MediaLimit as MediaLimit
     from .errors import MissingExtra as MissingExtra
     from .errors import MissingValue as MissingValue
     from .errors import MultipleResults as MultipleResults
@@ -110,6 +112,7 @@ __all__ = [
     "FileExists",
     "ImmutableAttribute",
     "ImportFailed",
+    "InvalidMedia",
     "InvalidPath",
     "InvalidQuery",
     "InvalidReference",
@@ -122,6 +125,7 @@ __all__ = [
     "KeyringUnavailable",
     "LocationNotConfigured",
     "LocationUnavailable",
+    "MediaLimit",
     "MissingExtra",
     "MissingValue",
     "MultipleResults",

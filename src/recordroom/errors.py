@@ -20,6 +20,7 @@ __all__ = [
     "FileExists",
     "ImmutableAttribute",
     "ImportFailed",
+    "InvalidMedia",
     "InvalidPath",
     "InvalidQuery",
     "InvalidReference",
@@ -32,6 +33,7 @@ __all__ = [
     "KeyringUnavailable",
     "LocationNotConfigured",
     "LocationUnavailable",
+    "MediaLimit",
     "MissingExtra",
     "MissingValue",
     "MultipleResults",
@@ -631,6 +633,28 @@ class TransferFailed(Error):
 
     code = "transfer_failed"
     status = 502
+
+
+# --- media -----------------------------------------------------------------------------------------
+
+
+class InvalidMedia(Error):
+    """{source!r} cannot be used as media: {reason}.
+
+    Facts: `source` (the name of a file), `reason`.
+    """
+
+    code = "invalid_media"
+    status = 422
+
+
+class MediaLimit(InvalidMedia):
+    """{source!r} needs more than it may: the limit {limit!r} is {value}.
+
+    Facts: `source`, `limit` (a setting of `recordroom.media.Limits`), `value` (what it is), `reason`.
+    """
+
+    code = "media_limit"
 
 
 # --- files of rows and extras ---------------------------------------------------------------------
