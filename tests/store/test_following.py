@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recordroom.errors import InvalidQuery, PastPruned
+from recordroom.errors import InvalidQuery, InvalidValue, PastPruned
 from recordroom.model.events import Event
 from recordroom.model.ids import new_id, new_ids
 from recordroom.model.operations import Create, DefineType, Publish
@@ -176,3 +176,20 @@ def test_an_answer_asks_the_database_no_more_than_so_often(people: People, monke
 def test_there_may_not_be_too_many_subscriptions(room: Room) -> None:
     with pytest.raises(InvalidQuery):
         follow(room, 0, *["*"] * 257)
+
+
+def test_who_hands_events_on_hears_what_is_meant_for_others_and_what_came_with_it(people: People, reader: Seen) -> None:
+    start = head(people.room)
+    origin = {"id": "e1", "source": {"id": "hub", "host": "here"}}
+    people.commit(Publish(topic="theirs", target="actor=somebody", origin=origin))
+
+    request = FollowRequest(after=start, subscriptions=["*"], all_targets=True)
+    [delivery] = reader.room.follow(request).deliveries
+
+    assert (delivery.event.topic, delivery.event.target, delivery.event.origin) == ("theirs", "actor=somebody", origin)
+    assert not reader.room.follow(FollowRequest(after=start, subscriptions=["*"])).deliveries
+
+
+def test_what_comes_with_an_event_is_json(people: People) -> None:
+    with pytest.raises(InvalidValue, match="origin"):
+        people.commit(Publish(topic="x", origin={"size": 2**80}))

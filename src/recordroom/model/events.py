@@ -73,6 +73,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     `changes` has the first `MOST_CHANGES` of `count`; the journal has all. `schema` names the types whose definition
     changed. `source` is who published it and may be replied to, `reply_to` the id of the event that this one answers.
+    `origin` is what a dialect keeps of it for its own clients.
     """
 
     topic: str
@@ -87,6 +88,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     target: str = ""
     source: str = ""
     reply_to: str = ""
+    origin: dict[str, Any] = {}
     changes: list[EntityChange] = []
     count: int = 0
     schema: list[str] = []
@@ -110,6 +112,7 @@ def events_of(commit: Event, operations: Sequence[Operation]) -> list[Event]:
             target=each.target,
             source=each.source,
             reply_to=each.reply_to,
+            origin=each.origin,
         )
         for place, each in enumerate(published, 1)
     ]

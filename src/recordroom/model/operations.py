@@ -135,6 +135,7 @@ class Publish(_Operation):
     """An event of the user's own, delivered like changes are.
 
     `target` says who it is for, `source` who can be answered, `reply_to` which event it answers (`model.events`).
+    `origin` is what the clients of a dialect know of it beyond that.
     """
 
     topic: str
@@ -142,6 +143,7 @@ class Publish(_Operation):
     target: str = ""
     source: str = ""
     reply_to: str = ""
+    origin: dict[str, Any] = {}
 
 
 class DefineType(_Operation):

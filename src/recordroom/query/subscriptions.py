@@ -25,7 +25,8 @@ class FollowRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Ask for the events after revision `after` that fit a subscription; None asks only where the journal ends.
 
     Waits up to `wait` seconds for one. Queries are about `database`. At most `limit` commits are looked at in one go.
-    `subscriber` says who listens, for targets: `id` is the one that a reply goes to.
+    `subscriber` says who listens, for targets: `id` is the one that a reply goes to. `all_targets`: what is meant for
+    others too, for who hands events on to many.
     """
 
     after: int | None = None
@@ -34,6 +35,7 @@ class FollowRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     wait: float = 0.0
     limit: int = 100
     subscriber: dict[str, str] = {}
+    all_targets: bool = False
 
 
 class Match(msgspec.Struct, kw_only=True, omit_defaults=True):

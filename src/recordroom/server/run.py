@@ -33,6 +33,7 @@ _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
 _MESSAGE_BYTES = 256 * 2**10  # of a WebSocket; larger ones are not even kept until somebody judges them
 _IDLE_SECONDS = 1.0
+_FAREWELL_SECONDS = 2.0
 _STALL_MILLISECONDS = 120_000
 _YOUNG, _AGED, _OLD = 20_000, 20, 20
 _SETTLED_SECONDS = 1.0
@@ -68,11 +69,19 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let everybody finish, and close."""
         self._service.stopping.set()
+        await self._say_farewell()
         cutting = asyncio.ensure_future(self._cut_idle())
         try:
             await super().shutdown(sockets)
         finally:
             cutting.cancel()
+
+    async def _say_farewell(self) -> None:
+        """Let those who speak another protocol say that it ends, before theirs is closed below them."""
+        for farewell in self._service.farewells:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FAREWELL_SECONDS):
+                    await farewell()
 
     async def _cut_idle(self) -> None:
         """Closing a connection with TLS waits for the other side, who may be asleep."""

@@ -7,7 +7,7 @@ must be bounded go through the service.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager
 
 import msgspec
@@ -43,6 +43,7 @@ class Service:
         self.change_limits(limits or Limits())
         self.counts = Counts()
         self.stopping = asyncio.Event()  # set as soon as the server is told to stop
+        self.farewells: list[Callable[[], Awaitable[None]]] = []  # called then, before connections are closed
         self._streams: dict[str, int] = {}
         self._listeners: dict[str, int] = {}
 

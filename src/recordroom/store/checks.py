@@ -183,15 +183,20 @@ def _check_publish(schema: Schema, event: Publish, faults: Faults) -> None:
     if event.topic.startswith(RESERVED) and event.topic != REPLY:
         expected = f"a topic that does not begin with {RESERVED!r}"
         raise InvalidValue(type="Publish", attribute="topic", value=event.topic, expected=expected)
+    _check_json("data", event.data)
+    _check_json("origin", event.origin)
+
+
+def _check_json(name: str, value: Any) -> None:
     try:
-        canonical_json(event.data)
+        canonical_json(value)
     except WrongValue as error:
-        raise InvalidValue(type="Publish", attribute="data", value=event.data, expected=str(error)) from None
+        raise InvalidValue(type="Publish", attribute=name, value=value, expected=str(error)) from None
     try:
-        msgspec.msgpack.encode(event.data)
+        msgspec.msgpack.encode(value)
     except (OverflowError, RecursionError):
         expected = "whole numbers of 64 bits"
-        raise InvalidValue(type="Publish", attribute="data", value=event.data, expected=expected) from None
+        raise InvalidValue(type="Publish", attribute=name, value=value, expected=expected) from None
 
 
 @lru_cache(maxsize=1000)

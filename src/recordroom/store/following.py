@@ -147,7 +147,7 @@ class _Matcher:
         """The events of the commit that fit something, in order."""
         found = []
         for event in events_of(_common(self._entry), self._entry.operations):
-            if reaches(event.target, self._subscriber):
+            if self._asked.request.all_targets or reaches(event.target, self._subscriber):
                 fits = yield from self._matches(event)
                 if fits:
                     found.append(Delivery(event=event, matches=fits))
