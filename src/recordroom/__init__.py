@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .client.committing import Clash as Clash
     from .client.committing import Committed as Committed
     from .client.entity import Entity as Entity
+    from .client.hooks import PluginWarning as PluginWarning
     from .client.results import QueryResult as QueryResult
     from .client.retry import Retry as Retry
     from .client.session import Session as Session
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from .errors import SchemaChangeRefused as SchemaChangeRefused
     from .errors import ServerUnavailable as ServerUnavailable
     from .errors import SessionClosed as SessionClosed
+    from .errors import SessionRefused as SessionRefused
     from .errors import StorageFull as StorageFull
     from .errors import StoreUnavailable as StoreUnavailable
     from .errors import TokenExpired as TokenExpired
@@ -88,6 +90,7 @@ _NAMES = {
     "Entity": "client.entity",
     "Error": "errors",
     "NOT_SET": "client.symbols",
+    "PluginWarning": "client.hooks",
     "QueryResult": "client.results",
     "Retry": "client.retry",
     "Session": "client.session",
@@ -138,6 +141,7 @@ __all__ = [
     "NotUnique",
     "PastPruned",
     "PermissionDenied",
+    "PluginWarning",
     "ProviderUnavailable",
     "QueryResult",
     "QuerySyntaxError",
@@ -155,6 +159,7 @@ __all__ = [
     "ServerUnavailable",
     "Session",
     "SessionClosed",
+    "SessionRefused",
     "StorageFull",
     "StoreUnavailable",
     "TokenExpired",

@@ -60,6 +60,7 @@ __all__ = [
     "SchemaChangeRefused",
     "ServerUnavailable",
     "SessionClosed",
+    "SessionRefused",
     "StorageFull",
     "StoreUnavailable",
     "TokenExpired",
@@ -69,6 +70,9 @@ __all__ = [
     "UnknownDatabase",
     "UnknownName",
     "UnknownType",
+    "UploadBusy",
+    "UploadGone",
+    "WrongOffset",
 ]
 
 
@@ -499,6 +503,17 @@ class SessionClosed(Error):
     status = 409
 
 
+class SessionRefused(Error):
+    """{reason}
+
+    For plugins and subscribers of hooks that mean to stop a session: raised by one, it is not caught.
+    Facts: `reason`.
+    """
+
+    code = "session_refused"
+    status = 409
+
+
 # --- requests over the network ----------------------------------------------------------------------
 
 
@@ -573,6 +588,30 @@ class ChecksumMismatch(Error):
 
     code = "checksum_mismatch"
     status = 422
+
+
+class WrongOffset(Error):
+    """The upload goes on at byte {offset}, not at {given}.
+
+    Facts: `offset`, `given`.
+    """
+
+    code = "wrong_offset"
+    status = 409
+
+
+class UploadBusy(Error):
+    """Another request is sending this upload; try again when it has ended."""
+
+    code = "upload_busy"
+    status = 423
+
+
+class UploadGone(Error):
+    """There is no such upload, or it has expired; begin another."""
+
+    code = "upload_gone"
+    status = 410
 
 
 class LocationUnavailable(Error):

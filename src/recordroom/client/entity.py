@@ -175,14 +175,16 @@ def _peek(entity: Entity, name: str) -> Any:
     return raw if load is None or raw is None or raw is NOT_SET else load(raw)
 
 
-def make_class(session: Session, facts: TypeFacts, base: type[Entity]) -> type[Entity]:
-    """The class of one entity type for one session."""
+def make_class(
+    session: Session, facts: TypeFacts, base: type[Entity], extension: tuple[type, ...] = ()
+) -> type[Entity]:
+    """The class of one entity type for one session; `extension` is what plugins give to it."""
     namespace = {
         "__module__": __name__,
         "__doc__": facts.schema[facts.name].description or None,
         "__qualname__": facts.name,
     }
-    made = cast("type[Entity]", _EntityClass(facts.name, (base,), namespace, eq=False))
+    made = cast("type[Entity]", _EntityClass(facts.name, (*extension, base), namespace, eq=False))
     made._session = session
     learn(made, facts)
     return made

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
+from ..errors import InvalidValue
 from ..model.schema import Schema
 from ..query.request import Page as WirePage
 from .entity import Entity, learn, make_class
+from .extending import extension_of
 from .facts import TypeFacts
 from .pages import Page, distinct, from_wire, prefixes
 from .pause import paused_collector
@@ -33,6 +35,7 @@ class Identity:
         self.schema = schema
         self._facts: dict[str, TypeFacts] = {}
         self._classes: dict[str, type[Entity]] = {}
+        self._constructing: set[str] = set()
         self._maps: dict[str, dict[bytes, Entity]] = {}
         self._lazy: dict[str, weakref.WeakSet[Page]] = {}
 
@@ -47,7 +50,7 @@ class Identity:
         old, self._classes = self._classes, {}
         for name, cls in old.items():
             # Above a class stands the class of the type that its type extends; only one without entities can move.
-            if name in schema and cls.__mro__[1] is self._base(name, old):
+            if name in schema and cls.__bases__[-1] is self._base(name, old):
                 self._classes[name] = cls
                 learn(cls, self.facts(name))
 
@@ -69,12 +72,22 @@ class Identity:
     def cls(self, type_name: str) -> type[Entity]:
         """The class of a type, made on first use."""
         made = self._classes.get(type_name)
-        if made is None:
-            facts = self.facts(type_name)
-            parent = facts.schema[type_name].extends
-            base = self.cls(parent) if parent else Entity
-            made = self._classes.setdefault(type_name, make_class(self._session, facts, base))
-        return made
+        return self._construct(type_name) if made is None else made
+
+    def _construct(self, type_name: str) -> type[Entity]:
+        facts = self.facts(type_name)
+        parent = facts.schema[type_name].extends
+        base = self.cls(parent) if parent else Entity
+        with self._session._lock:
+            if type_name in self._constructing:
+                expected = "no use of the type while its class is being made"
+                raise InvalidValue(type=type_name, attribute="construct-type", value=type_name, expected=expected)
+            self._constructing.add(type_name)
+            try:
+                extension = extension_of(self._session, facts)
+                return self._classes.setdefault(type_name, make_class(self._session, facts, base, extension))
+            finally:
+                self._constructing.discard(type_name)
 
     def map(self, root: str) -> dict[bytes, Entity]:
         """Id → entity of one hierarchy."""
@@ -84,9 +97,11 @@ class Identity:
         return found
 
     def clear(self) -> None:
-        """Forget every entity."""
+        """Forget every entity; where hooks give classes to types, all classes are made again."""
         self._maps.clear()
         self._lazy.clear()
+        if self._session.hooks.wants("construct-type"):
+            self._classes = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._maps.values()))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InvalidValue, NotFound
 from ..model.ids import as_id
 from .committing import Committed
+from .hooks import Hooks
 
 if TYPE_CHECKING:
     from .session import Session
@@ -34,6 +35,7 @@ def session_at(session: Session, moment: int | dt.datetime | Committed) -> Sessi
             )
     view = type(session)(session._meter, database=session.database, page_size=session.page_size, at=revision)
     view.auto_populate = session.auto_populate
+    view.hooks = Hooks(view, session.hooks)
     return view
 
 

@@ -26,8 +26,10 @@ from .committing import Committed, Committer, OnConflict, OnError, event
 from .databases import Databases
 from .editing import Editor, entities_in, type_name
 from .entity import Entity
+from .extending import configure
 from .facts import TypeFacts
 from .history import ChangeRecord, Recorded, history, recorded
+from .hooks import Hooks
 from .identity import Identity
 from .loading import Loader
 from .meter import Metered
@@ -87,6 +89,7 @@ class Session:
         self._committer = Committer(self)
         self._known: Identity | None = None
         self._hub: Events | None = None
+        self.hooks = Hooks(self)
 
     def __repr__(self) -> str:
         state = " (closed)" if self._is_closed else f" at revision {self._at}" if self._at is not None else ""
@@ -202,6 +205,7 @@ class Session:
             self._identity.clear()
             self._editor.learn()
         self._learn_schema()
+        configure(self, "reset")
 
     def refresh(self, entities: Entity | Iterable[Entity]) -> None:
         """Load entities again. Local edits stay, and count as based on what was loaded now.
