@@ -1,0 +1,155 @@
+"""Structures: where in a location a component goes. Each is one small part; another is a class with one method.
+
+They see components as mappings (`component["name"]`), so that entities of any session will do.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..errors import InvalidPath
+from .sequences import form_of
+
+__all__ = ["ById", "ChunkedId", "Origin", "ProjectTree", "Structure", "structure_named"]
+
+_FILE, _SEQUENCE = "FileComponent", "SequenceComponent"
+
+
+class Structure(Protocol):
+    """Names the place of a component in a location."""
+
+    def resource_identifier(self, component: Mapping[str, Any], source: str | None = None) -> str:
+        """The path for a component; `source` is its path in the location that it comes from, where it has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The path that a component has where it comes from."""
+
+    def resource_identifier(self, component: Mapping[str, Any], source: str | None = None) -> str:
+        """The source's path; InvalidPath where there is none."""
+        if source is None:
+            raise InvalidPath(where="origin", path=_named(component), reason="it comes from no location")
+        return source
+
+
+@dataclass(frozen=True, slots=True)
+class ById:
+    """The component's id."""
+
+    def resource_identifier(self, component: Mapping[str, Any], source: str | None = None) -> str:
+        """The id as text."""
+        return str(component["id"])
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkedId:
+    """`1/2/3/4/56789….exr`: the id over four folders, so that none has too many entries. Members lie in their container."""
+
+    prefix: str = ""
+
+    def resource_identifier(self, component: Mapping[str, Any], source: str | None = None) -> str:
+        """The path below `prefix`."""
+        container = component["container"] if _kind(component) == _FILE else None
+        identity, ending = str(component["id"]), component["file_type"] or ""
+        if container is None:
+            own = [self.prefix, *identity[:4], identity[4:]]
+            if _kind(component) == _SEQUENCE:
+                own.append(f"file.{form_of(component['padding'])}{ending}")
+            elif _kind(component) == _FILE:
+                own[-1] += ending
+            return "/".join(own).strip("/")
+        outside = self.resource_identifier(container)
+        if _kind(container) == _SEQUENCE:
+            return f"{posixpath.dirname(outside)}/file.{component['name']}{ending}"
+        return f"{outside}/{identity}{ending}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectTree:
+    """`project/folder/…/asset/v001/name.ext`: where a person would look for it.
+
+    Sequences are `name.%04d.ext` with members `name.0042.ext`; a container is a folder. What is awkward in a name of a file
+    becomes `substitute`; None leaves names as they are. `prefix_of_project_versions` is a folder for assets right below a project.
+    """
+
+    substitute: str | None = "_"
+    prefix_of_project_versions: str | None = None
+
+    def resource_identifier(self, component: Mapping[str, Any], source: str | None = None) -> str:
+        """The path; InvalidPath where a component belongs to no version of an asset that has a number."""
+        ending = component["file_type"] or ""
+        container = component["container"] if _kind(component) == _FILE else None
+        if container is not None:
+            outside = self.resource_identifier(container)
+            if _kind(container) == _SEQUENCE:
+                name = f"{container['name']}.{component['name']}{ending}"
+                return f"{posixpath.dirname(outside)}/{self.slug(name)}"
+            return f"{outside}/{self.slug(_named(component) + ending)}"
+        return "/".join([*self._folders(component), self._own_name(component, ending)])
+
+    def slug(self, name: str) -> str:
+        """A name without accents, in small letters, with `substitute` for all but letters, digits, `_`, `.` and `-`.
+
+        >>> ProjectTree().slug("Été à la plage.EXR")
+        'ete_a_la_plage.exr'
+        """
+        if self.substitute is not None:
+            plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+            name = re.sub(r"[^\w.-]", self.substitute, plain).strip().lower()
+        if name in ("", ".", "..") or "/" in name:
+            raise InvalidPath(where="the project's tree", path=name, reason="it is no name of a file")
+        return name
+
+    def _own_name(self, component: Mapping[str, Any], ending: str) -> str:
+        name = _named(component)
+        if _kind(component) == _SEQUENCE:
+            return f"{self.slug(name)}.{form_of(component['padding'])}{self.slug(ending) if ending else ''}"
+        return self.slug(name + ending if _kind(component) == _FILE else name)
+
+    def _folders(self, component: Mapping[str, Any]) -> list[str]:
+        version = component.get("version")
+        asset = None if version is None else version["asset"]
+        context = None if asset is None else asset["parent"]
+        if version is None or version["version"] is None or asset is None or context is None:
+            reason = "it belongs to no committed version of an asset in a project"
+            raise InvalidPath(where="the project's tree", path=_named(component), reason=reason)
+        folders = _line(context)
+        if len(folders) == 1 and self.prefix_of_project_versions:
+            folders.append(self.prefix_of_project_versions)
+        return [*map(self.slug, [*folders, asset["name"]]), f"v{version['version']:03d}"]
+
+
+_BY_NAME: dict[str, Structure] = {
+    "origin": Origin(),
+    "id": ById(),
+    "chunked_id": ChunkedId(),
+    "standard": ProjectTree(),
+}
+
+
+def structure_named(name: str) -> Structure | None:
+    """`origin`, `id`, `chunked_id` or `standard`; None for another name."""
+    return _BY_NAME.get(name)
+
+
+def _line(context: Any) -> list[str]:
+    """The names from the project down to a context."""
+    names: list[str] = []
+    while context is not None:
+        names.insert(0, context["name"])
+        context = context.get("parent")
+    return names
+
+
+def _kind(component: Mapping[str, Any]) -> str:
+    return str(component["entity_type"])
+
+
+def _named(component: Mapping[str, Any]) -> str:
+    return str(component["name"] or component["id"])
