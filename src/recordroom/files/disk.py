@@ -120,10 +120,10 @@ class DiskAccessor(Accessor):
         if "\0" in path:
             raise InvalidPath(where=self.where, path=path, reason="it has a character NUL")
         if self.prefix is None:
-            if not os.path.isabs(path):
+            if not Path(path).is_absolute():
                 raise InvalidPath(where=self.where, path=path, reason="it is not absolute")
             return Path(path)
-        if os.path.isabs(path):
+        if Path(path).is_absolute():
             found = Path(os.path.normpath(path))
             if not found.is_relative_to(self.prefix):
                 raise InvalidPath(where=self.where, path=path, reason="it is absolute, and elsewhere")
