@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .client.retry import Retry as Retry
     from .client.session import Session as Session
     from .client.symbols import NOT_SET as NOT_SET
+    from .client.templates import templates as templates
     from .client.webhooks import verify_webhook as verify_webhook
     from .connection import connect as connect
     from .errors import ChecksumMismatch as ChecksumMismatch
@@ -98,6 +99,7 @@ _NAMES = {
     "verify_webhook": "client.webhooks",
     "login": "logins",
     "login_with_password": "logins",
+    "templates": "client.templates",
 }
 
 __all__ = [
@@ -180,6 +182,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _NAMES:
+    "templates",
         found = getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
     elif name == "errors":
         return importlib.import_module(".errors", __name__)

@@ -43,6 +43,7 @@ from .work import Work
 if TYPE_CHECKING:
     from ..model.schema_diff import SchemaPlan
     from ..model.schema_file import SchemaDocument
+    from ..model.template import Template
     from .events import Events
     from .rows import ExportReport, ImportReport
 
@@ -339,6 +340,28 @@ class Session:
     @property
     def databases(self) -> Databases:
         """The databases of the room by key; `create` and `drop` change them."""
+    def plan_template(self, source: str | FilePath | Template) -> SchemaPlan:
+        """What `apply_template` would do, to types and to the entities there are."""
+        from .templates import plan_with_effects, template
+
+        self._check_open()
+        return plan_with_effects(self, template(source))
+
+    def apply_template(self, source: str | FilePath | Template, *, notes: str | None = None) -> SchemaPlan:
+        """Give the database what it lacks of a template, types and rows, in one commit; what was done. Again does nothing.
+
+        `source` is the name of a template (`recordroom.templates()`) or the path of a file of your own. What is there
+        stays as people have made it. InvalidSchema where a type of the same name is another thing.
+        """
+        from .templates import plan_of, template
+
+        self._editor.allow()
+        plan = plan_of(self, template(source))
+        if not plan.empty:
+            self._committer.send_operations(plan.operations, notes)
+            self._learn_schema()
+        return plan
+
         return Databases(self.transport)
 
     # --- the past --------------------------------------------------------------------------------

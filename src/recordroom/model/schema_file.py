@@ -22,7 +22,7 @@ from .kinds import KINDS, WrongValue, load_column
 from .schema import Attribute, EntityType, Schema, close_names
 from .schema_rules import normal_form, problems
 
-__all__ = ["SchemaDocument", "dump_text", "load_text"]
+__all__ = ["SchemaDocument", "dump_text", "load_text", "parse_toml", "read_document", "read_value"]
 
 _TYPE_KEYS = tuple(name for name in EntityType.__struct_fields__ if name not in ("name", "attributes"))
 _ATTRIBUTE_KEYS = tuple(
@@ -64,7 +64,11 @@ def load_text(text: str, where: str = "schema") -> SchemaDocument:
 
     Times without a zone are UTC; numbers with a point are exact where a decimal is wanted.
     """
-    data = _parse(text, where)
+    return read_document(parse_toml(text, where), text, where)
+
+
+def read_document(data: Mapping[str, Any], text: str, where: str) -> SchemaDocument:
+    """The document that the tables of types in `data` are, which were read from `text`."""
     document = SchemaDocument(source=where, lines=_find_lines(text))
     try:
         document = msgspec.structs.replace(
@@ -94,7 +98,8 @@ def dump_text(schema: Schema) -> str:
 # --- reading --------------------------------------------------------------------------------------
 
 
-def _parse(text: str, where: str) -> dict[str, Any]:
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """TOML as a dict, numbers with a point exact; InvalidSchema with file, line and column."""
     try:
         return tomllib.loads(text.removeprefix("\ufeff"), parse_float=_exact)
     except tomllib.TOMLDecodeError as error:
@@ -208,13 +213,13 @@ def _read_default(attribute: Attribute, given: Any) -> Any:
     if kind is None or kind.relation:
         return given
     if attribute.multi is not True:
-        return _read_value(attribute, given)
+        return read_value(attribute, given)
     if not isinstance(given, list):
         raise WrongValue(f"a list, each item {kind.expected(attribute)}")
-    return tuple(_read_value(attribute, each) for each in given)
+    return tuple(read_value(attribute, each) for each in given)
 
 
-def _read_value(attribute: Attribute, given: Any) -> Any:
+def read_value(attribute: Attribute, given: Any) -> Any:
     """A TOML value as what `schema_rules` takes for a default of this kind."""
     kind = KINDS[attribute.kind]
     if kind.name in ("date", "datetime") and isinstance(given, int):

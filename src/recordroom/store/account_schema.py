@@ -21,7 +21,7 @@ __all__ = ["account_operations", "core_types", "keep_account_types"]
 @cache
 def core_types() -> Schema:
     """The types of accounts."""
-    text = files("recordroom.templates").joinpath("core.toml").read_text(encoding="utf-8")
+    text = files("recordroom").joinpath("templates/core.toml").read_text(encoding="utf-8")
     return load_text(text, where="core.toml").schema
 
 

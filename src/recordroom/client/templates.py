@@ -1,0 +1,126 @@
+"""Templates of a session: which there are, what a room lacks of one, and giving it that in one commit."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..errors import InvalidSchema
+from ..model.schema_diff import SchemaPlan
+from ..model.template import Source, Template, load_template
+from .schemas import with_effects
+
+if TYPE_CHECKING:
+    from ..model.schema import Schema
+    from ..model.template_rows import Question
+    from .session import Session
+
+__all__ = ["plan_of", "plan_with_effects", "template", "templates"]
+
+_SUFFIX = ".toml"
+_SHIPPED = files("recordroom").joinpath("templates")
+_AT_ONCE = 5_000
+
+
+def templates() -> list[Template]:
+    """The templates that recordroom comes with, by name."""
+    names = sorted(each.name.removesuffix(_SUFFIX) for each in _SHIPPED.iterdir() if each.name.endswith(_SUFFIX))
+    return [template(name) for name in names]
+
+
+def template(source: str | Path | Template) -> Template:
+    """A template by its name, or by the path of a file of one's own; InvalidSchema for what is wrong in it.
+
+    A name that a file includes is that of a shipped template, or with `.toml` the path of a file, seen from that file.
+    """
+    if isinstance(source, Template):
+        return source
+    return load_template(str(source), _find)
+
+
+def _find(name: str, includer: str) -> Source:
+    if not name.endswith(_SUFFIX):
+        return _shipped(name)
+    path = Path(includer).parent / name if includer.endswith(_SUFFIX) else Path(name)
+    try:
+        return Source(name=str(path), text=path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise InvalidSchema(f"The template {path} cannot be read: {reason}", where=str(path), reason=reason) from error
+
+
+def _shipped(name: str) -> Source:
+    names = sorted(each.name.removesuffix(_SUFFIX) for each in _SHIPPED.iterdir() if each.name.endswith(_SUFFIX))
+    if name not in names:
+        from ..model.schema import close_names
+
+        reason = f"there is none of this name; there are {', '.join(names)}, and files that end in {_SUFFIX}"
+        message = f"The template {name!r} cannot be read: {reason}"
+        raise InvalidSchema(message, where=name, reason=reason, suggestions=close_names(name, names))
+    return Source(name=name, text=_SHIPPED.joinpath(name + _SUFFIX).read_text(encoding="utf-8"))
+
+
+# --- what a room lacks ----------------------------------------------------------------------------
+
+
+def plan_of(session: Session, template: Template) -> SchemaPlan:
+    """Operations that give a session's database what it lacks of a template: types first, then rows."""
+    from ..model.evolve import evolve
+    from ..model.template_plan import missing_schema
+    from ..model.template_rows import missing_rows
+
+    session._learn_schema()
+    present = session.schema
+    plan = missing_schema(present, template)
+    schema = present
+    for operation in plan.operations:
+        schema = evolve(schema, operation)
+    operations, lines = missing_rows(template, schema, lambda question: _ask(session, present, question))
+    return msgspec.structs.replace(
+        plan, operations=(*plan.operations, *operations), lines=(*plan.lines, *lines), left_alone=()
+    )
+
+
+def plan_with_effects(session: Session, template: Template) -> SchemaPlan:
+    """The plan with lines of what its changes of the schema do to the entities there are."""
+    from ..model.operations import SCHEMA_OPERATIONS
+
+    plan = plan_of(session, template)
+    changes = tuple(each for each in plan.operations if isinstance(each, SCHEMA_OPERATIONS))
+    seen = with_effects(session, msgspec.structs.replace(plan, operations=changes))
+    return msgspec.structs.replace(plan, lines=seen.lines)
+
+
+def _ask(session: Session, schema: Schema, question: Question) -> list[tuple[bytes, tuple[Any, ...]]]:
+    """Those of the entities in question that the room has."""
+    if question.type not in schema:
+        return []
+    known = schema.attributes(question.type)
+    key = question.key if all(name in known and not known[name].many for name in question.key) else ()
+    found: dict[bytes, tuple[Any, ...]] = {}
+    names = ", ".join(["id as i", *(f"`{name}` as k{place}" for place, name in enumerate(key))])
+    asked: list[tuple[str, list[Any]]] = [("id", [*question.ids])]
+    if key:
+        asked.append((key[0], list({values[0]: None for values in question.values})))
+    for name, values in asked:
+        for start in range(0, len(values), _AT_ONCE):
+            text = f"select {names} from {question.type} where `{name}` in $values"
+            given = _python(known[name], values[start : start + _AT_ONCE])
+            for page in session.query(text, values=given).pages():
+                columns = [page.columns[f"k{place}"] for place in range(len(key))]
+                found.update(
+                    zip(page.columns["i"], zip(*columns, strict=True) if columns else ((),) * len(page.columns["i"]))
+                )
+    return list(found.items())
+
+
+def _python(attribute: Any, raws: list[Any]) -> list[Any]:
+    from ..model.ids import show_id
+    from ..model.kinds import load_column
+
+    if attribute.kind in ("reference", "uuid"):
+        return [show_id(each) for each in raws]
+    return load_column(raws, attribute)
