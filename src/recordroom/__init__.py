@@ -82,6 +82,9 @@ if TYPE_CHECKING:
     from .errors import UnknownDatabase as UnknownDatabase
     from .errors import UnknownName as UnknownName
     from .errors import UnknownType as UnknownType
+    from .errors import UploadBusy as UploadBusy
+    from .errors import UploadGone as UploadGone
+    from .errors import WrongOffset as WrongOffset
     from .logins import login as login
     from .logins import login_with_password as login_with_password
 
@@ -96,10 +99,10 @@ _NAMES = {
     "Retry": "client.retry",
     "Session": "client.session",
     "connect": "connection",
+    "templates": "client.templates",
     "verify_webhook": "client.webhooks",
     "login": "logins",
     "login_with_password": "logins",
-    "templates": "client.templates",
 }
 
 __all__ = [
@@ -171,18 +174,21 @@ __all__ = [
     "UnknownDatabase",
     "UnknownName",
     "UnknownType",
+    "UploadBusy",
+    "UploadGone",
+    "WrongOffset",
     "__version__",
     "connect",
     "errors",
     "login",
     "login_with_password",
+    "templates",
     "verify_webhook",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name in _NAMES:
-    "templates",
         found = getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
     elif name == "errors":
         return importlib.import_module(".errors", __name__)

@@ -25,8 +25,10 @@ from tests.store.desk import Desk, a
 
 NOTE = EntityType(name="Note", attributes=(a("name", required=True, unique=True),))
 
-# What format 2 added.
+# What formats 3 and 2 added.
 TO_FORMAT_1 = (
+    "DROP TABLE rr_file",
+    "DROP TABLE rr_upload",
     "DROP TABLE rr_secret",
     "DROP TABLE rr_delivery",
     "ALTER TABLE rr_room DROP COLUMN access_revision",

@@ -89,6 +89,11 @@ class AsyncRoom:
 
     # --- running requests ---
 
+    @property
+    def requests(self) -> Requests:
+        """What can be asked, as requests for `read` and `write`."""
+        return self._requests
+
     async def read(self, request: Read[T]) -> T:
         """The result of a reading request."""
         tries = None

@@ -15,7 +15,7 @@ from .tables import table_statements
 
 __all__ = ["FORMAT", "MIGRATIONS", "Migration", "check_format", "migrate"]
 
-FORMAT = 2
+FORMAT = 3
 Migration = Callable[[str], Plan[None]]  # is told the dialect
 
 
@@ -27,8 +27,14 @@ def _accounts(dialect: str) -> Plan[None]:
         yield Run(text)
 
 
+def _files(dialect: str) -> Plan[None]:
+    """From 2 to 3: the tables that files need."""
+    for text in table_statements(dialect, ("rr_file", "rr_upload")):
+        yield Run(text)
+
+
 # format → the step from it to the next one
-MIGRATIONS: dict[int, Migration] = {1: _accounts}
+MIGRATIONS: dict[int, Migration] = {1: _accounts, 2: _files}
 
 
 def check_format(found: int, where: str, *, read_only: bool) -> bool:

@@ -88,7 +88,7 @@ class Requests:
     """
 
     def __init__(self, opened: Opened, actor: Actor, guard: Guard | None = None) -> None:
-        self._opened = opened
+        self._opened = self.opened = opened
         self._guard = guard
         self.actor = actor
 

@@ -43,6 +43,7 @@ from .opening import Mode, Opening, open_shared
 from .past import pruned_plan, retention_plan
 from .plans import Driver, Plan
 from .requests import Read, Requests, Write, check_actor, now
+from .room_files import RoomFiles
 from .settings import Settings
 from .tries import Tries
 from .verify import Report, check_plan
@@ -149,6 +150,11 @@ class Room:
         access = self._open.driver.run(access_of(self._open, self._who))
         if access is not None:
             access.check_define(what)
+
+    @property
+    def file_records(self) -> RoomFiles:
+        """What the room knows of files, as the actor."""
+        return RoomFiles(self._requests, self._read, self._write)
 
     # --- running requests ---
 

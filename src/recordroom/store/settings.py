@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -18,17 +19,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `retention` is how many days of history are kept (None: all of it). `durability` is "full" (a commit that
     was acknowledged survives a loss of power) or "normal" (the last moments may be lost then, never half a
-    commit; a crash of the process alone loses nothing).
+    commit; a crash of the process alone loses nothing). `files` is where the bytes of components lie (None: in the
+    room's folder, where it has one). `orphans` is for how many hours bytes are kept whose component is not committed.
     """
 
     retention: int | None = None
     durability: Literal["full", "normal"] = "full"
+    files: str | None = None
+    orphans: int = 24
 
 
 _EXPECTED = {
     "retention": "a number of days from 0 on, or None to keep everything",
     "durability": "'full' or 'normal'",
+    "files": "an absolute path, s3://…, gs://…, az://…, or None",
+    "orphans": "a number of hours from 1 on",
 }
+_FILES = re.compile(r"(/|[A-Za-z]:[\\\\/]|(s3|gs|az)://[^/?#@]+)[^?#\0]*")
 
 
 def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
@@ -48,6 +55,10 @@ def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
 def _is_right(name: str, value: Any) -> bool:
     if name == "durability":
         return value in ("full", "normal")
+    if name == "files":
+        return value is None or (isinstance(value, str) and _FILES.fullmatch(value) is not None)
+    if name == "orphans":
+        return type(value) is int and 1 <= value <= 1_000_000
     return value is None or (type(value) is int and 0 <= value <= 1_000_000)
 
 

@@ -179,6 +179,8 @@ def system_tables() -> sa.MetaData:
     rr_follower    how far each follower has read
     rr_secret      what only the server may know (hashes of passwords and keys), one row per entity and kind; not journaled
     rr_delivery    what webhooks still have to deliver, and what they gave up on
+    rr_file        which bytes each component has in the room's own location; not journaled
+    rr_upload      uploads that are under way, and those that ended a while ago; not journaled
     """
     metadata = sa.MetaData()
     text, integer, data = column_type(Storage.TEXT), column_type(Storage.INTEGER), column_type(Storage.BYTES)
@@ -257,6 +259,32 @@ def system_tables() -> sa.MetaData:
         sa.Column("owner", text),  # of the lease
         sa.Column("error", text),
         sa.Index("rr_delivery_due", "state", "due"),
+    )
+    sa.Table(
+        "rr_file",
+        metadata,
+        sa.Column("component", data, primary_key=True),
+        sa.Column("database", text, nullable=False),
+        sa.Column("digest", text, nullable=False),  # SHA-256 of the bytes, in hexadecimal
+        sa.Column("size", integer, nullable=False),
+        sa.Column("md5", text, nullable=False),  # "" where nobody asked for it
+        sa.Column("name", text, nullable=False),  # as the uploader called it
+        sa.Column("owner", text, nullable=False),  # who uploaded it: the id of a user, or a name
+        sa.Column("time", integer, nullable=False),  # microseconds since 1970, UTC
+        sa.Index("rr_file_digest", "digest"),
+        sa.Index("rr_file_time", "time"),
+    )
+    sa.Table(
+        "rr_upload",
+        metadata,
+        sa.Column("id", data, primary_key=True),
+        sa.Column("owner", text, nullable=False),
+        sa.Column("state", text, nullable=False),  # open, joining, done, refused
+        sa.Column("expires", integer, nullable=False),  # microseconds since 1970
+        sa.Column("busy", integer, nullable=False),  # a worker joins its parts until then
+        sa.Column("data", text, nullable=False),  # JSON
+        sa.Index("rr_upload_owner", "owner", "state"),
+        sa.Index("rr_upload_expires", "expires"),
     )
     return metadata
 

@@ -1,0 +1,241 @@
+"""Blobs in a folder: `blobs/ab/abcd…` and `uploads/…`. A blob comes by a rename of a file that is written and flushed."""
+
+# ruff: noqa: D102 - what the methods do is said in Blobs
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..errors import LocationUnavailable, NoSuchFile, PermissionDenied, StorageFull, UploadBusy, WrongOffset
+from .blobs import PIECE, Blobs, Incoming, Kept, Known, check_digest
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where a file that is open for writing twice is the operating system's to refuse
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["DiskBlobs"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class DiskBlobs(Blobs):
+    """The blobs in a folder, which is made with the first of them."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.where = str(folder)
+        self._blobs = Path(folder) / "blobs"
+        self._uploads = Path(folder) / "uploads"
+
+    def __repr__(self) -> str:
+        return f"<DiskBlobs {self.where}>"
+
+    def _blob(self, digest: str) -> Path:
+        return self._blobs / check_digest(digest)[:2] / digest
+
+    def _upload(self, upload: str) -> Path:
+        if not upload.replace("-", "").isalnum():
+            raise ValueError(f"{upload[:80]!r} is no name of an upload")
+        return self._uploads / upload
+
+    # --- blobs ---
+
+    def size(self, digest: str) -> int | None:
+        try:
+            return self._blob(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def read(self, digest: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        try:
+            file = self._blob(digest).open("rb", buffering=0)
+        except FileNotFoundError:
+            raise NoSuchFile(where="the room", path=digest) from None
+        return _pieces(file, start, length)
+
+    def remove(self, digest: str) -> None:
+        with _named(self.where), contextlib.suppress(FileNotFoundError):
+            self._blob(digest).unlink()
+
+    def all(self) -> Iterator[Kept]:
+        with contextlib.suppress(FileNotFoundError):
+            for shelf in sorted(self._blobs.iterdir()):
+                yield from (each for each in _kept(shelf) if len(each.name) == 64)
+
+    # --- uploads ---
+
+    def offset(self, upload: str) -> int:
+        try:
+            return self._upload(upload).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def begin(self, upload: str, offset: int) -> Incoming:
+        path = self._upload(upload)
+        with _named(self.where):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return _DiskIncoming(self.where, path, offset)
+
+    def uploads(self) -> Iterator[Kept]:
+        with contextlib.suppress(FileNotFoundError):
+            yield from _kept(self._uploads)
+
+    def discard(self, upload: str) -> None:
+        with _named(self.where), contextlib.suppress(FileNotFoundError):
+            self._upload(upload).unlink()
+
+    def _incoming(self, upload: str) -> Iterator[bytes]:
+        try:
+            file = self._upload(upload).open("rb", buffering=0)
+        except FileNotFoundError:
+            return iter(())
+        return _pieces(file, 0, None)
+
+    def _make(self, uploads: Sequence[str], known: Known) -> None:
+        blob = self._blob(known.digest)
+        with _named(self.where):
+            if self.size(known.digest) == known.size:
+                # Young again: it is not collected before somebody has noted that it is needed.
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(blob)
+                    return
+            blob.parent.mkdir(parents=True, exist_ok=True)
+            self._uploads.mkdir(parents=True, exist_ok=True)
+            made = self._uploads / f"made-{secrets.token_hex(8)}"
+            try:
+                if len(uploads) != 1 or not self._linked(self._upload(uploads[0]), made):
+                    self._copy(uploads, made, known.size)
+                made.replace(blob)
+                _sync_folder(blob.parent)
+            finally:
+                made.unlink(missing_ok=True)
+
+    def _linked(self, upload: Path, made: Path) -> bool:
+        """Whether the bytes have another name now; not every disk can do that."""
+        try:
+            os.link(upload, made)
+            os.utime(made)
+        except OSError:
+            return False
+        return True
+
+    def _copy(self, uploads: Sequence[str], made: Path, size: int) -> None:
+        with made.open("xb") as file:
+            if size:
+                _reserve(file.fileno(), size)
+            for upload in uploads:
+                for piece in self._incoming(upload):
+                    file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class _DiskIncoming(Incoming):
+    def __init__(self, where: str, path: Path, offset: int) -> None:
+        self._where = where
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        try:
+            if fcntl is not None:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            there = os.fstat(self._descriptor).st_size
+            if there != offset:
+                raise WrongOffset(offset=there, given=offset)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise UploadBusy from None
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        self._start = self.offset = offset
+        self._open = True
+
+    def write(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                count = os.pwrite(self._descriptor, view, self.offset)
+                self.offset += count
+                view = view[count:]
+        except OSError as error:
+            raise _name(self._where, error) from error
+
+    def undo(self) -> None:
+        os.ftruncate(self._descriptor, self._start)
+        self.offset = self._start
+
+    def close(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise _name(self._where, error) from error
+        finally:
+            os.close(self._descriptor)
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def _pieces(file: object, start: int, length: int | None) -> Iterator[bytes]:
+    with file:  # type: ignore[attr-defined]
+        descriptor = file.fileno()  # type: ignore[attr-defined]
+        left = length
+        while left is None or left > 0:
+            piece = os.pread(descriptor, PIECE if left is None else min(PIECE, left), start)
+            if not piece:
+                return
+            yield piece
+            start += len(piece)
+            left = None if left is None else left - len(piece)
+
+
+def _kept(folder: Path) -> Iterator[Kept]:
+    for each in os.scandir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found = each.stat(follow_symlinks=False)
+            if each.is_file(follow_symlinks=False):
+                yield Kept(each.name, found.st_size, found.st_mtime)
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Say early that there is no room; where a disk cannot tell, it is said when it is full."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _named(where: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _name(where, error) from error
+
+
+def _name(where: str, error: OSError) -> Exception:
+    if error.errno in _FULL:
+        return StorageFull(path=where)
+    if error.errno in _DENIED:
+        return PermissionDenied(what=f"{where} ({error.strerror})")
+    return LocationUnavailable(where=where, reason=str(error.strerror))
