@@ -116,6 +116,6 @@ def test_operations_on_data_are_not_for_schemas() -> None:
 
 
 def test_renames_say_which_names_went_where() -> None:
-    assert renames(RenameType("A", "B")) == {("A", ""): ("B", "")}
-    assert renames(RenameAttribute("A", "x", "y")) == {("A", "x"): ("A", "y")}
-    assert renames(DropType("A")) == {}
+    assert renames(Schema(), RenameType("A", "B")) == {("A", ""): ("B", "")}
+    assert renames(Schema(), RenameAttribute("A", "x", "y")) == {("A", "x"): ("A", "y")}
+    assert renames(Schema(), DropType("A")) == {}

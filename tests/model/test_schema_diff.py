@@ -273,6 +273,40 @@ def test_a_rename_is_made_once():
     assert diff(applied(old, plan), wanted).empty
 
 
+def test_what_a_type_shares_with_the_one_it_comes_under_moves_up():
+    old = Schema([entity_type("Item", text("name"), reference("lead", "User", reverse="led")), entity_type("User")])
+    wanted = document(
+        entity_type("Thing", text("name", required=True), reference("lead", "User", reverse="led"), abstract=True),
+        entity_type("Item", text("size"), extends="Thing"),
+    )
+    plan = diff(old, wanted)
+
+    assert plan.lines == (
+        "> Thing.name was Item.name",
+        "> Thing.lead was Item.lead",
+        '~ Item extends: "" → "Thing"',
+        "+ Item.size text",
+        "+ type Thing",
+        "~ Thing.name required: false → true",
+    )
+    assert plan.left_alone == ("User",)
+    assert not any(isinstance(each, DropAttribute) for each in plan.operations)
+    assert [each.name for each in applied(old, plan)["Item"].attributes] == ["size"]
+    assert diff(applied(old, plan), wanted).empty
+    every = replace(wanted, types=(*wanted.types, entity_type("User")))
+    assert diff(old, every, allow_drop=True).lines == plan.lines
+
+
+def test_an_attribute_of_both_types_in_a_document_is_refused():
+    old = Schema([entity_type("Item", text("name"))])
+    wanted = document(
+        entity_type("Thing", text("name"), abstract=True), entity_type("Item", text("name"), extends="Thing")
+    )
+
+    with pytest.raises(InvalidSchema, match=r"Thing\.name already"):
+        diff(old, wanted)
+
+
 def test_what_is_computed_from_a_renamed_attribute_follows_it():
     old = Schema([entity_type("Item", text("name")), entity_type("Task", text("x", computed="name"), extends="Item")])
     wanted = document(entity_type("Item", text("title")), attributes_were={("Item", "title"): "name"})

@@ -1,8 +1,11 @@
 """What a schema becomes by a schema operation. Pure: rows are not looked at.
 
 `evolve(schema, operation)` gives the new schema with every mention of a renamed thing renamed;
-`renames(operation)` says which names went where. Whether the result is a valid schema is for
+`renames(schema, operation)` says which names went where. Whether the result is a valid schema is for
 `schema_rules`; whether rows contradict it, for the store.
+
+A type that extended none and is put under another gives up the attributes that it shares with what is above it now:
+those of the same name, kind and target *move up*.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from .operations import (
 )
 from .schema import SYSTEM, Attribute, EntityType, Schema
 
-__all__ = ["Renames", "evolve", "renames"]
+__all__ = ["Renames", "evolve", "moved_up", "renames"]
 
 # ("Task", "") → ("Job", "") for a type, ("Task", "name") → ("Task", "title") for an attribute
 Renames = Mapping[tuple[str, str], tuple[str, str]]
@@ -42,13 +45,36 @@ def evolve(schema: Schema, operation: Operation) -> Schema:
     return Schema(change(schema, operation), schema.revision)
 
 
-def renames(operation: Operation) -> Renames:
-    """The names that `operation` replaces by others."""
+def renames(schema: Schema, operation: Operation) -> Renames:
+    """The names that `operation`, carried out on `schema`, replaces by others; those that move up included."""
     if isinstance(operation, RenameType):
         return {(operation.name, ""): (operation.to, "")}
     if isinstance(operation, RenameAttribute):
         return {(operation.type, operation.name): (operation.type, operation.to)}
+    if isinstance(operation, ChangeType):
+        name = operation.definition.name
+        return {(name, each): (owner, each) for each, owner in moved_up(schema, schema, operation.definition).items()}
     return {}
+
+
+def moved_up(old: Schema, above: Schema, definition: EntityType) -> dict[str, str]:
+    """The attributes that a type of `old` gives up when it becomes `definition`, each with the type that has it then.
+
+    `above` has the types that it extends then.
+    """
+    name = definition.name
+    if not definition.extends or name not in old or old[name].extends or definition.extends not in above:
+        return {}
+    lineage = above.ancestors(definition.extends)
+    if name in lineage:
+        return {}
+    declared = {_identity(each): owner for owner in lineage for each in above[owner].attributes}
+    return {each.name: declared[_identity(each)] for each in old[name].attributes if _identity(each) in declared}
+
+
+def _identity(attribute: Attribute) -> tuple[str, str, str]:
+    """What an attribute that moves up shares with the one that it becomes."""
+    return attribute.name, attribute.kind, attribute.target
 
 
 def _define_type(schema: Schema, operation: DefineType) -> Iterable[EntityType]:
@@ -60,7 +86,11 @@ def _define_type(schema: Schema, operation: DefineType) -> Iterable[EntityType]:
 
 def _change_type(schema: Schema, operation: ChangeType) -> Iterable[EntityType]:
     old = schema[operation.definition.name]
-    return _with(schema, replace(operation.definition, attributes=old.attributes))
+    gone = moved_up(schema, schema, operation.definition)
+    return _with(
+        schema,
+        replace(operation.definition, attributes=tuple(each for each in old.attributes if each.name not in gone)),
+    )
 
 
 def _rename_type(schema: Schema, operation: RenameType) -> Iterable[EntityType]:

@@ -2,7 +2,8 @@
 
 A document is the whole truth about the types that it names, except that attributes which it does not name
 stay unless `allow_drop`; so do types. The order of types and attributes does not matter. An attribute that
-changes between having a column, links, a mapping and being computed is dropped and defined anew.
+changes between having a column, links, a mapping and being computed is dropped and defined anew. One of a type that
+extends another for the first time is that of a type above where it moves up (`evolve.moved_up`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..errors import InvalidSchema, UnknownName
-from .evolve import evolve
+from .evolve import evolve, moved_up
 from .expression_names import names_in
 from .operations import (
     ChangeAttribute,
@@ -66,7 +67,7 @@ def diff(old: Schema, document: SchemaDocument, *, allow_drop: bool = False) -> 
         raise document.located(problem)
     target = normal_form(target)
     _refuse_losses(renamed, target, document, allow_drop)
-    lines = [_rename_line(each) for each in renames] + [*_lines(renamed, target)]
+    lines = [_rename_line(each) for each in renames] + [*_move_lines(renamed, target), *_lines(renamed, target)]
     return SchemaPlan(
         operations=(*renames, *_operations(renamed, target)), lines=tuple(lines), left_alone=tuple(left_alone)
     )
@@ -111,6 +112,24 @@ def _rename_line(operation: RenameType | RenameAttribute) -> str:
     return f"> {operation.type}.{operation.to} was {operation.type}.{operation.name}"
 
 
+# --- attributes that move up ----------------------------------------------------------------------
+
+
+def _moves(old: Schema, target: Schema) -> dict[tuple[str, str], str]:
+    """(type, attribute) of those that move up → the type that they move to."""
+    return {
+        (name, each): owner
+        for name in old
+        if name in target and not old[name].extends
+        for each, owner in moved_up(old, target, target[name]).items()
+    }
+
+
+def _move_lines(old: Schema, target: Schema) -> Iterator[str]:
+    for (name, attribute), owner in _moves(old, target).items():
+        yield f"> {owner}.{attribute} was {name}.{attribute}"
+
+
 # --- what it shall become -------------------------------------------------------------------------
 
 
@@ -130,7 +149,22 @@ def _target(old: Schema, document: SchemaDocument, allow_drop: bool) -> tuple[Sc
         settings = entity_type if name in document.partial and not allow_drop else wanted[name]
         types.append(replace(settings, name=name, attributes=(*wanted[name].attributes, *kept)))
     types += [entity_type for name, entity_type in wanted.items() if name not in old]
-    return Schema(types, old.revision), left_alone
+    return _without_moved(old, Schema(types, old.revision), wanted, left_alone)
+
+
+def _without_moved(old: Schema, target: Schema, wanted: Schema, left_alone: list[str]) -> tuple[Schema, list[str]]:
+    """`target` without the attributes that move up, unless the document has them in both places."""
+    if any(each.extends and each.extends not in target for each in target.values()):
+        return target, left_alone
+    described = {(each.name, one.name) for each in wanted.values() for one in each.attributes}
+    moved = {key for key in _moves(old, target) if key not in described}
+    if not moved:
+        return target, left_alone
+    types = [
+        replace(each, attributes=tuple(one for one in each.attributes if (each.name, one.name) not in moved))
+        for each in target.values()
+    ]
+    return Schema(types, target.revision), [each for each in left_alone if tuple(each.split(".")) not in moved]
 
 
 def _shape(attribute: Attribute) -> str:
@@ -165,6 +199,7 @@ def _refuse_losses(old: Schema, target: Schema, document: SchemaDocument, allow_
 
 
 def _lines(old: Schema, target: Schema) -> Iterator[str]:
+    moved = {(above, one): old.attribute(name, one) for (name, one), above in _moves(old, target).items()}
     for name, entity_type in target.items():
         if name not in old:
             yield f"+ type {name}" + (f" extends {entity_type.extends}" if entity_type.extends else "")
@@ -172,7 +207,7 @@ def _lines(old: Schema, target: Schema) -> Iterator[str]:
             yield from type_change_lines(old[name], entity_type)
         before = {each.name: each for each in old[name].attributes} if name in old else {}
         for attribute in entity_type.attributes:
-            now = before.get(attribute.name)
+            now = moved.get((name, attribute.name), before.get(attribute.name))
             if now is None:
                 yield f"+ {attribute_line(name, attribute)}"
             else:
@@ -181,8 +216,15 @@ def _lines(old: Schema, target: Schema) -> Iterator[str]:
         if name not in target:
             yield f"- type {name}"
             continue
-        kept = {each.name for each in target[name].attributes}
+        kept = _kept(old, target, name)
         yield from (f"- {attribute_line(name, each)}" for each in entity_type.attributes if each.name not in kept)
+
+
+def _kept(old: Schema, target: Schema, name: str) -> set[str]:
+    """The attributes of a type that it has afterwards too, those that move up included."""
+    return {each.name for each in target[name].attributes} | {
+        one for owner, one in _moves(old, target) if owner == name
+    }
 
 
 # --- operations -----------------------------------------------------------------------------------
@@ -193,6 +235,7 @@ def _operations(old: Schema, target: Schema) -> list[Operation]:
     pairs = list(_pairs(old, target))
     replaced = [(name, now.name) for name, now, attribute in pairs if _shape(now) != _shape(attribute)]
     done: list[Operation] = [*_freed(old, replaced), *(DropAttribute(*each) for each in replaced)]
+    done += _sides_freed(old, target)
     schema = _after(old, done)
     pending: list[Operation] = [*_definitions(schema, target)]
     pending += [ChangeAttribute(name, new) for name, now, new in pairs if _shape(now) == _shape(new)]
@@ -261,6 +304,14 @@ def _ways(schema: Schema, pending: Sequence[Operation]) -> Iterator[Operation]:
     for name in (*dropped, *schema):
         if schema[name].unique or schema[name].display:
             yield ChangeType(replace(_bare(schema[name]), unique=(), display=""))
+
+
+def _sides_freed(old: Schema, target: Schema) -> Iterator[ChangeAttribute]:
+    """Attributes that move up without the names of their other sides, which those above have by then."""
+    for owner, name in _moves(old, target):
+        attribute = old.attribute(owner, name)
+        if attribute.reverse:
+            yield ChangeAttribute(owner, replace(attribute, reverse=""))
 
 
 def _freed(old: Schema, gone: Iterable[tuple[str, str]]) -> Iterator[ChangeType]:
@@ -339,6 +390,6 @@ def _drops(old: Schema, target: Schema) -> Iterator[Operation]:
     """Attributes before types; types in reverse, for what refers to others often stands behind them."""
     for name, entity_type in old.items():
         if name in target:
-            kept = {each.name for each in target[name].attributes}
+            kept = _kept(old, target, name)
             yield from (DropAttribute(name, each.name) for each in entity_type.attributes if each.name not in kept)
     yield from (DropType(name) for name in reversed([*old]) if name not in target)

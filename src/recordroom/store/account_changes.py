@@ -13,10 +13,12 @@ from ..model.operations import (
     ChangeType,
     Create,
     DefineType,
+    DropKeys,
     DropType,
     Operation,
     Publish,
     RenameType,
+    SetKeys,
 )
 from ..model.schema import Schema
 from .catalog import Catalog
@@ -44,8 +46,10 @@ RAISE_ACCESS = ", access_revision = CASE WHEN access_revision > revision THEN ac
 def touches_accounts(catalog: Catalog, operations: Sequence[Operation]) -> bool:
     """Whether operations of a commit change anything that says what actors may do, or which tokens are good.
 
-    `catalog` is that from before the commit. A new token, as every log-in makes one, changes nothing for others.
+    `catalog` is that from before the commit. A new token, as every log-in makes one, changes nothing for others. Nothing
+    is read from mappings.
     """
+    operations = [each for each in operations if not isinstance(each, (SetKeys, DropKeys))]
     changes = [each for each in operations if not isinstance(each, Create)]
     return touches(catalog, operations, FACT_TYPES) or touches(catalog, changes, _TOKENS)
 
@@ -69,10 +73,10 @@ def raise_access() -> Plan[None]:
 
 
 def _is_related(schema: Schema, name: str, types: frozenset[str]) -> bool:
-    """Whether rows of a type may be of one of `types`: it is one, or is in the hierarchy of one."""
+    """Whether rows of a type may be of one of `types`: it is one, extends one, or is extended by one."""
     if name in types or name not in schema:
         return name in types
-    return not types.isdisjoint(schema.subtypes(schema.root(name)))
+    return not (types.isdisjoint(schema.ancestors(name)) and types.isdisjoint(schema.subtypes(name)))
 
 
 def types_named(operation: Operation) -> Iterator[str]:

@@ -4,6 +4,7 @@
 makes no sense, SchemaChangeRefused where rows contradict it. What it does to rows:
 
 - An attribute that is defined with a default gives it to every entity, past ones too.
+- A type with entities that is put under an abstract one without any brings its table along: that is the table of both.
 - One that becomes required gives its default to entities that have no value.
 - A change of kind converts every value, or is refused. Past values that cannot be converted become null.
 """
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..model.convert import converter
-from ..model.evolve import Renames, evolve, renames
+from ..model.evolve import evolve, renames
 from ..model.kinds import Storage, WrongValue
 from ..model.operations import Operation
 from ..model.schema import Attribute, Schema
@@ -29,6 +30,7 @@ from .schema_checks import (
     EXAMPLES,
     PAGE,
     AttributePair,
+    adopted_attributes,
     check_duplicates,
     check_targets,
     check_types,
@@ -39,7 +41,7 @@ from .schema_checks import (
     refused,
 )
 from .sqltext import marked, quoted
-from .table_changes import Conversion, TableChanges, plan_tables, table_key
+from .table_changes import Conversion, Moves, TableChanges, plan_tables, table_key
 from .tables import attribute_storage, past
 
 __all__ = ["apply_schema"]
@@ -50,16 +52,22 @@ Shapes = Mapping[TableKey, TableShape]
 class _Change:
     """One change of a schema: what was, what will be, and how they hang together."""
 
-    def __init__(self, old: Catalog, new: Catalog, names: Renames) -> None:
+    def __init__(self, old: Catalog, new: Catalog, moves: Moves) -> None:
         self.old = old
         self.new = new
-        self.names = names
+        self.names = moves.names
+        self.moves = moves
         self.old_shapes = shapes(old)
         self.new_shapes = shapes(new)
-        self.pairs = paired_attributes(old.schema, new.schema, names)
-        self.tables = plan_tables(self.old_shapes, self.new_shapes, names, old.dialect)
+        self.pairs = [
+            *(pair for name in moves.roots for pair in adopted_attributes(old.schema, new.schema, name, moves.names)),
+            *paired_attributes(old.schema, new.schema, moves.names),
+        ]
+        self.tables = plan_tables(self.old_shapes, self.new_shapes, moves, old.dialect)
         self.dialect = old.dialect
-        kept = {table_key(key, names) for key in self.old_shapes}
+        # Who had a table of its own that is now that of a hierarchy, by its root.
+        self.adopted = {root: name for name, root in moves.roots.items()}
+        kept = {table_key(key, moves) for key in self.old_shapes}
         # Tables that were there and stay, by the name they have now.
         self.kept = {shape.name: shape for key, shape in self.new_shapes.items() if key in kept}
 
@@ -70,8 +78,9 @@ class _Change:
 def apply_schema(catalog: Catalog, operation: Operation) -> Plan[Catalog]:
     """Carry out a schema operation; the catalog to go on with."""
     schema = validate(evolve(catalog.schema, operation))
-    change = _Change(catalog, catalog.with_schema(schema), renames(operation))
-    yield from check_types(change.old, change.new, change.names)
+    new, names = catalog.with_schema(schema), renames(catalog.schema, operation)
+    roots = yield from check_types(catalog, new, names)
+    change = _Change(catalog, new, Moves(names, roots))
     yield from _change_tables(change)
     revision = yield from next_schema_revision()
     yield change.run(
@@ -142,7 +151,8 @@ def _fill(change: _Change) -> Plan[None]:
     for key, column in change.tables.added:
         if column == ("", "entity_type"):
             _, root, _, _ = key
-            yield change.run(f"UPDATE {quoted(change.new_shapes[key].name)} SET entity_type = ?", (root,))
+            name = change.adopted.get(root, root)
+            yield change.run(f"UPDATE {quoted(change.new_shapes[key].name)} SET entity_type = ?", (name,))
     for (name, attribute), (to, _) in change.names.items():
         if not attribute and change.new.schema.in_hierarchy(to):
             table = change.new.tables.entity_name(to)
@@ -259,7 +269,7 @@ def _make_indexes(change: _Change, tables: TableChanges) -> Plan[None]:
     for index in tables.indexes:
         shape = change.kept.get(index.table)
         # Renaming makes indexes anew that held before.
-        if index.unique and shape is not None and not change.names:
+        if index.unique and shape is not None and (change.adopted or not change.names):
             storages = {each.name: each.storage for each in shape.columns.values()}
             storage = tuple(storages[name] for name in index.columns)
             yield from check_duplicates(change.new, index, index.about, storage)
@@ -268,12 +278,15 @@ def _make_indexes(change: _Change, tables: TableChanges) -> Plan[None]:
 
 def _move_counters(change: _Change) -> Plan[None]:
     """The next numbers of hierarchies lie under the names of their tables."""
+    moved: dict[str, str] = {}
     for shape in change.old_shapes.values():
-        what, _, _, of_past = shape.key
+        what, root, _, of_past = shape.key
         if what != "entity" or of_past:
             continue
-        new = change.new_shapes.get(table_key(shape.key, change.names))
-        if new is None:
+        new = change.new_shapes.get(table_key(shape.key, change.moves))
+        if new is None or root in change.adopted:
             yield change.run('DELETE FROM rr_counter WHERE "table" = ?', (shape.name,))
         elif new.name != shape.name:
-            yield change.run('UPDATE rr_counter SET "table" = ? WHERE "table" = ?', (new.name, shape.name))
+            moved[shape.name] = new.name
+    for before, now in moved.items():
+        yield change.run('UPDATE rr_counter SET "table" = ? WHERE "table" = ?', (now, before))

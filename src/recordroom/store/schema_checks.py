@@ -13,7 +13,7 @@ from ..errors import SchemaChangeRefused
 from ..model.evolve import Renames
 from ..model.ids import show_id
 from ..model.kinds import Storage, wrong_at
-from ..model.schema import Attribute, Schema
+from ..model.schema import Attribute, EntityType, Schema
 from .catalog import Catalog
 from .ddl import IndexShape
 from .faults import shown
@@ -25,6 +25,7 @@ __all__ = [
     "EXAMPLES",
     "PAGE",
     "AttributePair",
+    "adopted_attributes",
     "check_duplicates",
     "check_targets",
     "check_types",
@@ -66,6 +67,18 @@ def paired_attributes(old: Schema, new: Schema, names: Renames) -> list[Attribut
             AttributePair(entity_type.name, one, old_name, was.get(one.name)) for one in entity_type.attributes
         )
     return found
+
+
+def adopted_attributes(old: Schema, new: Schema, name: str, names: Renames) -> list[AttributePair]:
+    """What a type that extended none has from above now: what was its own and moved up, and what is new to it."""
+    below: dict[tuple[str, str], Attribute] = {
+        to: one for one in old[name].attributes if (to := names.get((name, one.name)))
+    }
+    return [
+        AttributePair(above, one, name, below.get((above, one.name)))
+        for above in new.ancestors(name)[1:]
+        for one in new[above].attributes
+    ]
 
 
 def of_types(schema: Schema, type_name: str, *, alias: str = "") -> str:
@@ -114,9 +127,13 @@ def paged(
 # --- types ---
 
 
-def check_types(catalog: Catalog, new: Catalog, names: Renames) -> Plan[None]:
-    """Whether types that go, move or become abstract have rows that stand against it."""
+def check_types(catalog: Catalog, new: Catalog, names: Renames) -> Plan[dict[str, str]]:
+    """Whether types that go, move or become abstract have rows that stand against it.
+
+    Types that bring their tables along when they are put under an abstract one, each with the root whose table it is then.
+    """
     old_schema, schema = catalog.schema, new.schema
+    roots: dict[str, str] = {}
     for name in old_schema:
         to = names.get((name, ""), (name, ""))[0]
         if to not in schema:
@@ -124,12 +141,41 @@ def check_types(catalog: Catalog, new: Catalog, names: Renames) -> Plan[None]:
             continue
         parent = old_schema[name].extends
         if names.get((parent, ""), (parent, ""))[0] != schema[to].extends:
+            if not parent and (yield from _is_adopted(catalog, name, schema[to])):
+                roots[name] = schema.root(name)
+                continue
             yield from _check_empty(catalog, name, old_schema.subtypes(name), f"{name} extends another type now")
         if schema[to].abstract and not old_schema[name].abstract:
             yield from _check_empty(catalog, name, [name], f"{name} is abstract now", with_past=False)
-    for pair in paired_attributes(old_schema, schema, names):
+    adopted = [pair for name in roots for pair in adopted_attributes(old_schema, schema, name, names)]
+    for pair in (*adopted, *paired_attributes(old_schema, schema, names)):
         if pair.old is not None and _shape(pair.old) != _shape(pair.new):
             yield from _check_no_values(catalog, pair, pair.old)
+    return roots
+
+
+def _is_adopted(catalog: Catalog, name: str, now: EntityType) -> Plan[bool]:
+    """Whether a type has entities, and is put under an abstract type in whose hierarchy there are none."""
+    table = catalog.tables.entity_name(name)
+    if not now.extends or not (yield from _count_rows(table)):
+        return False
+    if not catalog.schema[now.extends].abstract:
+        return False
+    above = catalog.tables.entity_name(now.extends)
+    count = yield from _count_rows(above)
+    if count:
+        rows = yield Fetch(f"SELECT id FROM {quoted(above)} LIMIT {EXAMPLES}")
+        root = catalog.schema.root(now.extends)
+        reason = f"{name} has entities and can come under a type without any only; there are some under {root}, now or in the past"
+        raise refused(name, reason, count, [(entity, None) for (entity,) in rows])
+    return True
+
+
+def _count_rows(table: str) -> Plan[int]:
+    """How many rows a table has, those of the past included."""
+    sql = f"SELECT (SELECT COUNT(*) FROM {quoted(table)}) + (SELECT COUNT(*) FROM {quoted(past(table))})"
+    [(count,)] = yield Fetch(sql)
+    return int(count)
 
 
 def _check_empty(catalog: Catalog, name: str, types: list[str], reason: str, *, with_past: bool = True) -> Plan[None]:

@@ -12,6 +12,7 @@ from ..errors import InvalidSchema, SchemaChangeRefused, UnknownName
 from ..model.operations import (
     SCHEMA_OPERATIONS,
     ChangeAttribute,
+    ChangeType,
     DefineAttribute,
     DropAttribute,
     DropType,
@@ -96,6 +97,10 @@ def _before(catalog: Catalog, operation: Operation) -> Plan[tuple[int, _What]]:
             return (yield from _count(catalog, type_name, "")), what
         case ChangeAttribute(type=type_name, attribute=new):
             return (yield from _before_change(catalog, type_name, new))
+        case ChangeType(definition=definition) if catalog.schema[definition.name].extends != definition.extends:
+            below, above = definition.name, definition.extends
+            what = _What(f"entity of {below} comes under {above}", f"entities of {below} come under {above}")
+            return (yield from _count(catalog, definition.name, "")), what
     return 0, _NOTHING
 
 

@@ -18,8 +18,8 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 from ..errors import InvalidQuery, QueryTooComplex
 from ..model.evolve import Renames, renames
 from ..model.kinds import KINDS, MAX_INTEGER, Storage, text_is_clean
-from ..model.operations import ChangeAttribute, Create, DefineAttribute, Delete, DropType, Operation, Update
-from ..model.schema import Attribute
+from ..model.operations import ChangeAttribute, ChangeType, Create, DefineAttribute, Delete, DropType, Operation, Update
+from ..model.schema import Attribute, Schema
 from ..model.words import Term, distinct, terms
 from ..query.request import Hit, SearchRequest
 from .catalog import Catalog
@@ -401,8 +401,10 @@ def snippets_of(texts: Iterable[tuple[Attribute, Any]], wanted: list[Term]) -> d
 
 def follow_schema(old: Catalog, new: Catalog, operation: Operation) -> Plan[None]:
     """Make the index fit a changed schema; it was complete before the change."""
-    names = renames(operation)
-    before = {_renamed(key, names): field for key, field in _fields(old).items()}
+    names = renames(old.schema, operation)
+    # Where an attribute moves up, the one that takes it in has no texts yet.
+    fields = sorted(_fields(old).items(), key=lambda each: each[0] in names)
+    before = {_renamed(key, names): field for key, field in fields}
     after = _fields(new)
     for key, field in before.items():
         if key not in after:
@@ -417,6 +419,13 @@ def follow_schema(old: Catalog, new: Catalog, operation: Operation) -> Plan[None
         yield from _forget_type(new, operation.name, operation.before.extends)
     if isinstance(operation, (DefineAttribute, ChangeAttribute)) and _fills(operation):
         yield from _index_all(new, new.schema.root(operation.type))
+    if isinstance(operation, ChangeType) and _changes_root(old.schema, new.schema, operation.definition.name):
+        # What is declared above may be searched otherwise, and give values.
+        yield from _index_all(new, new.schema.root(operation.definition.name))
+
+
+def _changes_root(old: Schema, new: Schema, name: str) -> bool:
+    return old.root(name) != new.root(name)
 
 
 def _fills(operation: DefineAttribute | ChangeAttribute) -> bool:

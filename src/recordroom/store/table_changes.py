@@ -1,6 +1,6 @@
 """From the tables of one schema to those of another: which statements, in which order.
 
-`plan_tables` compares shapes by keys that outlive a change of names. Values that must be converted are not
+`plan_tables` compares shapes by keys that outlive a change of names and of roots. Values that must be converted are not
 its business: it makes an empty column beside (`Conversion`), the caller fills it, `finish` puts it in place.
 """
 
@@ -23,7 +23,14 @@ from .ddl import (
 )
 from .sqltext import quoted
 
-__all__ = ["Conversion", "TableChanges", "plan_tables", "table_key"]
+__all__ = ["Conversion", "Moves", "TableChanges", "plan_tables", "table_key"]
+
+
+class Moves(msgspec.Struct, frozen=True):
+    """What is called otherwise now; and by the name of a type that had a table of its own, the root whose table it is."""
+
+    names: Renames
+    roots: Mapping[str, str] = {}
 
 
 class Conversion(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,12 +66,14 @@ class _Pair(msgspec.Struct, frozen=True):
 
 
 def plan_tables(
-    old: Mapping[TableKey, TableShape], new: Mapping[TableKey, TableShape], renames: Renames, dialect: str
+    old: Mapping[TableKey, TableShape], new: Mapping[TableKey, TableShape], moves: Moves, dialect: str
 ) -> TableChanges:
     """What to do to tables of shapes `old` so that they have shapes `new`."""
-    pairs = [_pair(shape, new[key], renames) for shape in old.values() if (key := table_key(shape.key, renames)) in new]
+    pairs = [_pair(shape, new[key], moves.names) for key, shape in _staying(old, moves).items() if key in new]
     kept = {pair.new.key for pair in pairs}
-    gone = [shape for shape in old.values() if table_key(shape.key, renames) not in new]
+    stays_as = {pair.old.key for pair in pairs}
+    gone = [shape for key, shape in old.items() if key not in stays_as]
+    replaced = [shape for shape in gone if shape.name in {pair.new.name for pair in pairs}]
     made = [shape for key, shape in new.items() if key not in kept]
     tables = {pair.old.name: pair.new.name for pair in pairs}
     remade = [pair for pair in pairs if any(each.old.name in pair.old.primary for each in _conversions(pair, tables))]
@@ -73,6 +82,7 @@ def plan_tables(
     stays = _indexes_that_stay([pair for pair in pairs if pair not in remade], conversions)
     return TableChanges(
         before=[
+            *(_drop_table(shape, dialect) for shape in reversed(replaced)),
             *(f"DROP INDEX {quoted(index.name)}" for shape in old.values() for index in shape.indexes
               if shape not in gone and index not in stays),
             *(text for pair in pairs for text in _renaming(pair)),
@@ -86,17 +96,31 @@ def plan_tables(
         after=[
             *(text for each in conversions for text in _in_place(new[each.table].name, each, dialect)),
             *(text for pair in pairs for text in _dropping(pair)),
-            *(f"DROP TABLE {quoted(shape.name)}" for shape in reversed(gone)),
+            *(_drop_table(shape) for shape in reversed(gone) if shape not in replaced),
         ],
         indexes=[index for shape in new.values() for index in shape.indexes if index not in stays],
     )  # fmt: skip
 
 
-def table_key(key: TableKey, renames: Renames) -> TableKey:
-    """The key after the renaming."""
+def _staying(old: Mapping[TableKey, TableShape], moves: Moves) -> dict[TableKey, TableShape]:
+    """Each table by the key that it has then; one that takes the place of another, instead of that."""
+    at_home = [shape for shape in old.values() if shape.key[1] not in moves.roots]
+    moving = [shape for shape in old.values() if shape.key[1] in moves.roots]
+    return {table_key(shape.key, moves): shape for shape in (*at_home, *moving)}
+
+
+def table_key(key: TableKey, moves: Moves) -> TableKey:
+    """The key after the change."""
     what, type_name, attribute, of_past = key
-    type_name, attribute = _renamed((type_name, attribute), renames)
+    type_name, attribute = _renamed((type_name, attribute), moves.names)
+    if what == "entity":
+        type_name = moves.roots.get(type_name, type_name)
     return what, type_name, attribute, of_past
+
+
+def _drop_table(shape: TableShape, dialect: str = "") -> str:
+    # Foreign keys that point to a table which another takes the place of are made again with their columns.
+    return f"DROP TABLE {quoted(shape.name)}{' CASCADE' if dialect == 'postgresql' else ''}"
 
 
 def _renamed(key: ColumnKey, renames: Renames) -> ColumnKey:
