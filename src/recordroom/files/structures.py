@@ -55,19 +55,20 @@ class ChunkedId:
 
     def resource_identifier(self, component: Mapping[str, Any], source: str | None = None) -> str:
         """The path below `prefix`."""
-        container = component["container"] if _kind(component) == _FILE else None
+        container, kind = component["container"], _kind(component)
         identity, ending = str(component["id"]), component["file_type"] or ""
-        if container is None:
-            own = [self.prefix, *identity[:4], identity[4:]]
-            if _kind(component) == _SEQUENCE:
-                own.append(f"file.{form_of(component['padding'])}{ending}")
-            elif _kind(component) == _FILE:
-                own[-1] += ending
-            return "/".join(own).strip("/")
-        outside = self.resource_identifier(container)
-        if _kind(container) == _SEQUENCE:
+        if container is not None and _kind(container) == _SEQUENCE:
+            outside = self.resource_identifier(container)
             return f"{posixpath.dirname(outside)}/file.{component['name']}{ending}"
-        return f"{outside}/{identity}{ending}"
+        if container is not None:
+            own = [self.resource_identifier(container), identity]
+        else:
+            own = [self.prefix, *identity[:4], identity[4:]]
+        if kind == _SEQUENCE:
+            own.append(f"file.{form_of(component['padding'])}{ending}")
+        elif kind == _FILE:
+            own[-1] += ending
+        return "/".join(own).strip("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,15 +84,14 @@ class ProjectTree:
 
     def resource_identifier(self, component: Mapping[str, Any], source: str | None = None) -> str:
         """The path; InvalidPath where a component belongs to no version of an asset that has a number."""
-        ending = component["file_type"] or ""
-        container = component["container"] if _kind(component) == _FILE else None
-        if container is not None:
-            outside = self.resource_identifier(container)
-            if _kind(container) == _SEQUENCE:
-                name = f"{container['name']}.{component['name']}{ending}"
-                return f"{posixpath.dirname(outside)}/{self.slug(name)}"
-            return f"{outside}/{self.slug(_named(component) + ending)}"
-        return "/".join([*self._folders(component), self._own_name(component, ending)])
+        container, ending = component["container"], component["file_type"] or ""
+        if container is None:
+            return "/".join([*self._folders(component), self._own_name(component, ending)])
+        outside = self.resource_identifier(container)
+        if _kind(container) == _SEQUENCE:
+            name = f"{container['name']}.{component['name']}{ending}"
+            return f"{posixpath.dirname(outside)}/{self.slug(name)}"
+        return f"{outside}/{self._own_name(component, ending)}"
 
     def slug(self, name: str) -> str:
         """A name without accents, in small letters, with `substitute` for all but letters, digits, `_`, `.` and `-`.
