@@ -9,7 +9,7 @@ from collections.abc import Callable
 from cyclopts import App, CycloptsError, Group
 
 from ..errors import Error
-from . import accounts, copying, demo, login, profiles, records, rows, schema, serve, upkeep, webhooks
+from . import accounts, copying, demo, login, profiles, records, rows, schema, serve, templates, upkeep, webhooks
 from .output import complain, complain_with_facts
 from .rooms import STREAM, UsageError
 
@@ -58,6 +58,7 @@ def make_app() -> App:
     groups = ("Begin", "Servers", "Accounts", "Schema", "Rows and records", "Upkeep")
     start, far, people, shape, data, care = map(Group.create_ordered, groups)
     schema.schema_app.group = (shape,)
+    templates.template_app.group = (shape,)
     profiles.profile_app.group = (far,)
     webhooks.webhook_app.group = (care,)
     app.command(profiles.profile_app)
@@ -66,6 +67,7 @@ def make_app() -> App:
         app.command(each)
     app.command(webhooks.webhook_app)
     app.command(schema.schema_app)
+    app.command(templates.template_app)
     commands: tuple[tuple[Group, str, Callable[..., object], str], ...] = (
         (start, "demo", demo.demo, ""),
         (start, "init", upkeep.init, "[ROOM]"),
@@ -133,7 +135,9 @@ def _wrong_usage(error: CycloptsError | UsageError, given: list[str]) -> int:
 
 def _command(given: list[str]) -> list[str]:
     names = [name for name in given if not name.startswith("-")]
-    known = {"schema": 2, "profile": 2, "webhook": 2} | {each.name[0]: 2 for each in accounts.account_apps}
+    known = {"schema": 2, "template": 2, "profile": 2, "webhook": 2} | {
+        each.name[0]: 2 for each in accounts.account_apps
+    }
     if not names or names[0] not in set(make_app()):
         return []
     return names[: known.get(names[0], 1)]

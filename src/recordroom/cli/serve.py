@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from ..errors import MissingExtra
 from .output import note, print_json, print_json_lines, print_table, say
-from .rooms import VARIABLE, Json, Room, UsageError, Words
+from .rooms import VARIABLE, Json, Room, UsageError, Words, open_session
 
 if TYPE_CHECKING:
     from ..server.process import Started
@@ -34,6 +34,9 @@ Dialect = Annotated[
     tuple[str, ...] | None,
     Parameter(name="--dialect", help="Another system's interface to answer too: ftrack.", negative=()),
 ]
+Template = Annotated[
+    str | None, Parameter(name="--template", help="Give the room what it lacks of a template first, as template apply.")
+]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"] | None, Parameter(name="--log-level", help="How much is logged.")
 ]
@@ -53,6 +56,7 @@ def serve(  # noqa: PLR0913 - each is a setting
     behind_proxy: Proxy = None,
     url: Url = None,
     dialect: Dialect = None,
+    template: Template = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
     room: Room = None,
@@ -66,14 +70,16 @@ def serve(  # noqa: PLR0913 - each is a setting
 
         recordroom serve studio.room
         recordroom serve 'postgresql://user@host/studio' --workers 4 --behind-proxy
-        recordroom serve studio.room --dialect ftrack
+        recordroom serve studio.room --template production --dialect ftrack
         recordroom serve --config /etc/recordroom/server.toml
     """
     flags = _flags(
         words, room, host=host, port=port, workers=workers, tls_cert=tls_cert, tls_key=tls_key,
         behind_proxy=behind_proxy, url=url, dialects=dialect or None, log_level=log_level, log_format=log_format,
     )  # fmt: skip
-    _load(config, flags)  # what is wrong is said before anything starts
+    loaded = _load(config, flags)  # what is wrong is said before anything starts
+    if template is not None:
+        _apply(loaded.settings.room, template)
     from ..server.process import main
 
     main(lambda: _load(config, flags).settings, lambda started: _tell(started, as_json=json))
@@ -130,6 +136,13 @@ def _load(config: str | None, flags: dict[str, Any]) -> Loaded:
     if not loaded.settings.room and os.environ.get(VARIABLE):
         return load(config, os.environ, {**flags, "room": os.environ[VARIABLE]})
     return loaded
+
+
+def _apply(room: str, template: str) -> None:
+    with open_session(room, "main", mode="write", create=True) as session:
+        done = session.apply_template(template)
+    if done.operations:
+        note(f"The room has the template {template} now.")
 
 
 def _shown(value: Any) -> str:

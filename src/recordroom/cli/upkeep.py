@@ -19,6 +19,9 @@ FOUND_PROBLEMS = 3
 def init(
     *words: Words,
     schema: Annotated[str | None, Parameter(name="--schema", help="A schema file (TOML) to apply.")] = None,
+    template: Annotated[
+        str | None, Parameter(name="--template", help="A template to apply, by name or file; see template list.")
+    ] = None,
     room: Room = None,
     json: Json = False,
 ) -> None:
@@ -29,12 +32,18 @@ def init(
     For example:
 
         recordroom init studio.room --schema studio.toml
+        recordroom init studio.room --template production
         recordroom init 'postgresql://user@host/studio'
     """
+    from ..client.templates import template as template_of
     from .schema import source_of
 
     where, _ = placed(words, room, ())
+    # What is wrong in a template is said before there is a room.
+    chosen = None if template is None else template_of(template)
     with open_session(where, "main", mode="write", create=True) as session:
+        if chosen is not None:
+            session.apply_template(chosen)
         if schema is not None:
             session.apply_schema(source_of(schema))
         types, revision = list(session.schema), session.schema.revision

@@ -14,7 +14,7 @@ from ..model.template import Source, Template, load_template
 from .schemas import with_effects
 
 if TYPE_CHECKING:
-    from ..model.schema import Schema
+    from ..model.schema import Attribute, Schema
     from ..model.template_rows import Question
     from .session import Session
 
@@ -110,14 +110,13 @@ def _ask(session: Session, schema: Schema, question: Question) -> list[tuple[byt
             text = f"select {names} from {question.type} where `{name}` in $values"
             given = _python(known[name], values[start : start + _AT_ONCE])
             for page in session.query(text, values=given).pages():
-                columns = [page.columns[f"k{place}"] for place in range(len(key))]
-                found.update(
-                    zip(page.columns["i"], zip(*columns, strict=True) if columns else ((),) * len(page.columns["i"]))
-                )
+                ids, *columns = (page.columns[each] for each in ("i", *(f"k{place}" for place in range(len(key)))))
+                found.update((each, tuple(column[row] for column in columns)) for row, each in enumerate(ids))
     return list(found.items())
 
 
-def _python(attribute: Any, raws: list[Any]) -> list[Any]:
+def _python(attribute: Attribute, raws: list[Any]) -> list[Any]:
+    """Raw scalars as parameters of a question."""
     from ..model.ids import show_id
     from ..model.kinds import load_column
 

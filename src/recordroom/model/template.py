@@ -7,7 +7,7 @@
     name = { kind = "text", unique = true }
 
     [rows]
-    Status = [{ name = "Done", color = "#1ca84c" }]
+    Status = [{ name = "Done", color = "#1ca84c" }, { name = { each = ["Ready", "Omitted"] } }]
 
 A type that several files describe has the attributes of all of them. An attribute that a file gives a type, and a later
 file an ancestor of it, is the ancestor's. `template_plan` says what a room lacks of a template, `template_rows` reads rows.
@@ -15,6 +15,7 @@ file an ancestor of it, is the ancestor's. `template_plan` says what a room lack
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -153,7 +154,19 @@ def _rows(tables: Any, where: str) -> Iterator[Row]:
         if not isinstance(rows, list) or not all(isinstance(each, dict) for each in rows):
             raise wrong_template(where, f"rows.{type_name}: expected a list of tables, [[rows.{type_name}]]")
         for number, values in enumerate(rows, 1):
-            yield Row(type=type_name, values=values, place=f"{where}, row {number} of {type_name}")
+            place = f"{where}, row {number} of {type_name}"
+            yield from (Row(type=type_name, values=each, place=place) for each in _expanded(values))
+
+
+def _expanded(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows that one table stands for: one for each value in `{ each = [ … ] }`."""
+    lists = {
+        name: given["each"]
+        for name, given in values.items()
+        if isinstance(given, dict) and given.keys() == {"each"} and isinstance(given["each"], list)
+    }
+    for chosen in itertools.product(*lists.values()):
+        yield values | dict(zip(lists, chosen, strict=True))
 
 
 # --- types of several files -----------------------------------------------------------------------

@@ -72,13 +72,13 @@ def missing_rows(template: Template, schema: Schema, ask: Ask) -> tuple[list[Ope
         missing = reader.missing(type_name, ask)
         if missing:
             operations += _creates(schema, type_name, missing)
-            names = ", ".join(_shown(each) for each in missing)
-            lines.append(f"+ {len(missing)} of {type_name}: {names}")
+            names = ", ".join(filter(None, map(_name, missing)))
+            lines.append(f"+ {len(missing)} of {type_name}" + (f": {names}" if names else ""))
     return operations, lines
 
 
-def _shown(entity: _Entity) -> str:
-    return str(entity.row.values.get("name") or entity.row.values.get("key") or show_id(entity.id))
+def _name(entity: _Entity) -> str:
+    return str(entity.row.values.get("name", ""))
 
 
 # --- reading --------------------------------------------------------------------------------------
