@@ -31,7 +31,7 @@ __all__ = ["Server", "bound_socket", "run", "serve"]
 
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
-_MESSAGE_BYTES = 256 * 2**10  # of a WebSocket; larger ones are not even kept until somebody judges them
+_MESSAGE_BYTES = 2**20  # of a WebSocket; larger ones are not even kept until somebody judges them
 _IDLE_SECONDS = 1.0
 _FAREWELL_SECONDS = 2.0
 _STALL_MILLISECONDS = 120_000

@@ -10,11 +10,12 @@ from ...server.mount import Mount, Mounts
 from ...server.service import Service
 from ...server.settings import ServerSettings
 from .api import Api
+from .hub import Hub
 
 __all__ = ["Ftrack", "make"]
 
 # Each part is a mount itself.
-PARTS: tuple[Callable[[Service, ServerSettings], Mount], ...] = (Api,)
+PARTS: tuple[Callable[[Service, ServerSettings], Mount], ...] = (Api, Hub)
 
 
 class Ftrack:
