@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .client.extending import begin
 from .client.session import Session
 from .client.urls import is_loopback, is_server
 from .errors import InvalidValue, RoomNotFound
@@ -45,6 +46,9 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
     retry: Retry | None = None,
     insecure: bool | None = None,
     cache: bool | str | Path | None = None,
+    plugins: Sequence[str | Path] | Literal[False] | None = None,
+    plugin_arguments: Mapping[str, Any] | None = None,
+    connect_events: bool = False,
     **settings: Any,
 ) -> Session:
     """A session with a room: a folder such as `studio.room`, `postgresql://…`, or a server, `https://…`.
@@ -61,6 +65,9 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
     `ca_certs` is a file of certificates to trust; `retry` says how requests are tried again. A credential is sent over
     http:// to this machine only, unless `insecure=True`. With `cache=True`, or a folder, entities that were loaded by id
     are kept on disk for the next session and not sent again while they are unchanged.
+
+    `plugins` are folders (or files) of plugins instead of those in RECORDROOM_PLUGINS and of installed packages; False for
+    none. Each gets of `plugin_arguments` what it takes. With `connect_events`, a thread delivers the room's events.
     """
     from .client.target import target_of
 
@@ -91,6 +98,11 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
         session.schema  # noqa: B018 - a database that there is not is an error now, not later
     except BaseException:
         transport.close()
+        raise
+    try:
+        begin(session, plugins, plugin_arguments, connect_events=connect_events)
+    except BaseException:
+        session.close()
         raise
     return session
 

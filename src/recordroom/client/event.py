@@ -18,7 +18,7 @@ from .entity import Entity
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Changed", "Event"]
+__all__ = ["Changed", "Delivered", "Event"]
 
 
 class Changed(NamedTuple):
@@ -37,11 +37,27 @@ class Changed(NamedTuple):
     key: str | None
 
 
+class Delivered:
+    """What the subscribers of one event have in common: whether one of them stopped it."""
+
+    __slots__ = ("stopped",)
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+
 class Event:
     """A commit (topic "recordroom.commit"), or what somebody published."""
 
-    def __init__(self, session: Session, wire: WireEvent, matched: Sequence[bytes] | None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        wire: WireEvent,
+        matched: Sequence[bytes] | None,
+        delivered: Delivered | None = None,
+    ) -> None:
         self._session = session
+        self._delivered = delivered or Delivered()
         self._wire = wire
         self._matched = matched
         self.topic = wire.topic
@@ -59,6 +75,15 @@ class Event:
 
     def __repr__(self) -> str:
         return f"<Event {self.topic} {self.revision} by {self.actor}>"
+
+    def stop(self) -> None:
+        """Keep it from the subscribers of this session that follow, those of a higher `priority`."""
+        self._delivered.stopped = True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a subscriber stopped it."""
+        return self._delivered.stopped
 
     @property
     def time(self) -> dt.datetime:

@@ -8,35 +8,35 @@ that raises is logged, and others go on. A position is moved before a callback i
 from __future__ import annotations
 
 import logging
-import random
-import sys
+import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import Error, InvalidValue, PastPruned, SessionClosed
-from ..model.event_expressions import parse_expression
+import msgspec
+
+from ..errors import Error, InvalidValue, NotUnique, PastPruned, SessionClosed
+from ..model.event_expressions import facts_of, matches, parse_expression, reaches
 from ..model.events import REPLY, RESERVED
+from ..model.events import Event as WireEvent
 from ..model.ids import new_id, show_id
 from ..model.operations import Commit, Publish
-from ..query.subscriptions import Delivery, FollowRequest, read_subscription
+from ..query.subscriptions import FollowRequest, read_subscription
 from ..query.subscriptions import Subscription as Question
-from .event import Event
+from ..query.syntax import Query
+from .event import Delivered, Event
+from .listening import Listener
+from .outbox import PASSING, Outbox, Posted
+from .pump import Pump
+from .subscription import WHOLE, Callback, Subscription
 
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Callback", "Events", "Listener", "Published", "Subscription"]
+__all__ = ["Callback", "Events", "Listener", "Posted", "Published", "Subscription"]
 
-Callback = Callable[[Event], Any]
-_Mark = tuple[int, int]  # revision, place in it
-_WHOLE = sys.maxsize  # behind every place of a revision
-_SLICE = 0.5  # seconds between looks at whether to stop, where asking costs nothing
-_LONGEST_PAUSE = 5.0
-_LONGEST_WAIT = 30.0
-_PASSING = (429, 502, 503, 504)  # statuses of errors that another try may not meet
+_FAREWELL = 1.0  # seconds that what is on its way has when the session is closed
 
 _log = logging.getLogger("recordroom.events")
 
@@ -49,114 +49,27 @@ class Published(NamedTuple):
     replies: Subscription | None
 
 
-class Subscription:
-    """One subscriber. `unsubscribe()` ends it, and so does the end of a `with` block."""
-
-    def __init__(self, events: Events, question: Question, callback: Callback, priority: int) -> None:
-        self._events = events
-        self.question = question
-        self.callback = callback
-        self.priority = priority
-        self.on_lost: Callable[[PastPruned], Any] | None = None
-        self.active = True
-        self._seen: _Mark = (0, _WHOLE)
-
-    def __repr__(self) -> str:
-        name = getattr(self.callback, "__qualname__", repr(self.callback))
-        return f"<Subscription of {name} to {self._shown()}>"
-
-    def _shown(self) -> str:
-        if isinstance(self.question, str):
-            return repr(self.question)
-        from ..query.grammar import render
-
-        return repr(render(self.question))
-
-    @property
-    def position(self) -> int:
-        """The revision up to which it has heard everything; `subscribe(…, after=position)` goes on from there."""
-        revision, place = self._seen
-        return revision if place == _WHOLE else revision - 1
-
-    def unsubscribe(self) -> None:
-        """End it; again does nothing."""
-        self._events.unsubscribe(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.unsubscribe()
-
-
-class Listener:
-    """A thread that delivers events. `stop()` ends it, and so does the end of a `with` block.
-
-    `error` is what ended it where nobody asked it to: the log-in was revoked, for example.
-    """
-
-    def __init__(self, events: Events) -> None:
-        self._events = events
-        self._stopped = threading.Event()
-        self.error: Error | None = None
-        self._thread = threading.Thread(target=self._run, name="recordroom-events", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    @property
-    def running(self) -> bool:
-        """Whether it still delivers."""
-        return self._thread.is_alive() and not self._stopped.is_set()
-
-    def stop(self, timeout: float = 1.0) -> None:
-        """End it. No callback starts after this; one that runs is waited for, up to `timeout` seconds."""
-        self._stopped.set()
-        if threading.current_thread() is not self._thread and self._thread.is_alive():
-            self._thread.join(timeout)
-
-    def _run(self) -> None:
-        try:
-            self._events._run(self._stopped, None)
-        except SessionClosed:
-            pass
-        except Error as error:
-            self.error = error
-            _log.error("listening ended: %s", error)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-
 class Events:
     """The events of one session. `id` is what replies are sent to."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._process = os.getpid()
         self.id = show_id(new_id())
         self._lock = threading.RLock()
         self._subscribers: list[Subscription] = []
-        self._changed = threading.Event()
-        self._pumping = threading.Lock()
-        self._pumper = 0
         self._listener: Listener | None = None
-        self._pause = 0.0
-        self._patience = _SLICE
+        self._pump = Pump(self)
+        self._outbox = Outbox(self)
+        self._actor: str | None = None
+        self.wants_connection = False
 
     def __repr__(self) -> str:
         return f"<Events of {self._session!r}: {len(self._subscribers)} subscribers>"
 
     # --- subscribers -----------------------------------------------------------------------------
 
-    def subscribe(
+    def subscribe(  # noqa: PLR0913 - each is one thing that the user may say
         self,
         question: Any,
         callback: Callback,
@@ -164,28 +77,58 @@ class Events:
         priority: int = 100,
         after: int | None = None,
         on_lost: Callable[[PastPruned], Any] | None = None,
+        subscriber: Mapping[str, Any] | None = None,
+        answers: bool = False,
     ) -> Subscription:
         """Call `callback(event)` for each event from now on, or after the revision `after`, once, in order.
 
         `question` is an expression such as `"topic=render.* and not actor=me"`, a lone topic such as `"render.*"` (`"*"` is
         everything), or a query (`"Task where status is done"`, a type, `Task.bid > 5`): it fits a commit that leaves an entity
-        that it wants, or deletes one. Of several subscribers the one of lower `priority` is called first. Nothing is
-        called until somebody listens or waits. `on_lost(error)` is called where events were pruned before they
-        were heard, and what is left follows; without it the subscription ends.
+        that it wants, or deletes one. Of several subscribers the one of lower `priority` is called first; `event.stop()` ends
+        it there. Nothing is called until somebody listens or waits. `on_lost(error)` is called where events were pruned
+        before they were heard, and what is left follows; without it the subscription ends.
+
+        `subscriber` is what targets can name this subscriber by, with an `id` of its own or a new one; NotUnique where
+        another of the session has that id. With `answers`, what the callback returns is sent as the reply, unless it is None.
+        Where the room is away and `connect` was called, the subscription begins when it is there again.
         """
         wire = _question(question)
         read_subscription(wire)
-        request = FollowRequest(subscriptions=[wire], database=self._session.database)
-        position = self._session.transport.follow(request).position
-        subscription = Subscription(self, wire, callback, priority)
+        subscription = Subscription(self, wire, callback, priority, subscriber)
         subscription.on_lost = on_lost
-        subscription._seen = (position if after is None else after, _WHOLE)
+        subscription.answers = answers
+        self._check_id(subscription.id)
+        position = self._position(wire)
+        if after is not None:
+            position = after
+        subscription._seen = None if position is None else (position, WHOLE)
+        self._add(subscription)
+        return subscription
+
+    def _position(self, wire: Question) -> int | None:
+        """The room's revision; that which was seen last where it is away and will be there again."""
+        self._check_process()
+        request = FollowRequest(subscriptions=[wire], database=self._session.database)
+        try:
+            return self._session.transport.follow(request).position
+        except Error as error:
+            if error.status not in PASSING or not self.wants_connection:
+                raise
+            return self._pump.position
+
+    def _add(self, subscription: Subscription) -> None:
         with self._lock:
+            self._check_id(subscription.id)
             self._subscribers.append(subscription)
             self._subscribers.sort(key=lambda each: each.priority)
-        self._patience = _SLICE
-        self._changed.set()
-        return subscription
+        self._pump.hurry()
+
+    def _check_id(self, id: str) -> None:
+        if any(each.id == id for each in self._subscribed()):
+            raise NotUnique(
+                f"There is a subscriber with the id {id!r} already.",
+                type="subscriber", attributes=("id",), values=(id,), entity=None, existing=id,
+            )  # fmt: skip
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription; again does nothing."""
@@ -194,21 +137,85 @@ class Events:
             if subscription in self._subscribers:
                 self._subscribers.remove(subscription)
 
+    def find(self, id: str) -> Subscription | None:
+        """The subscriber with an id; None if there is none."""
+        return next((each for each in self._subscribed() if each.id == id), None)
+
+    def _subscribed(self) -> list[Subscription]:
+        with self._lock:
+            return list(self._subscribers)
+
     # --- publish ---------------------------------------------------------------------------------
 
     def publish(self, topic: str, data: Any = None, *, target: str = "", on_reply: Callback | None = None) -> Published:
         """Publish an event now, with a commit of its own: kept, in order, and heard by whoever comes back later.
 
-        `target` says for whom: an expression over the subscriber (`id=…`, `actor=ann`), a lone id or actor; everybody
-        without. It is an address and no lock. `on_reply(event)` is called for each reply, until `.replies.unsubscribe()`.
-        `session.publish` records an event that goes out with the next commit instead.
+        `target` says for whom: an expression over the subscriber (`id=…`, `actor=ann`, or what its `subscriber` says), a lone id
+        or actor; everybody without. It is an address and no lock. `on_reply(event)` is called for each reply, until
+        `.replies.unsubscribe()`. `session.publish` records an event that goes out with the next commit instead.
         """
-        if topic.startswith(RESERVED):
-            expected = f"a topic that does not begin with {RESERVED!r}"
-            raise InvalidValue(type="Publish", attribute="topic", value=topic, expected=expected)
-        if target and not target.isidentifier():
-            parse_expression(target, ())
-        return self._publish(Publish(topic=topic, data=data, target=target, source=self.id), on_reply)
+        return self._publish(self._event(topic, data, target), on_reply)
+
+    def publish_soon(
+        self,
+        topic: str,
+        data: Any = None,
+        *,
+        target: str = "",
+        on_reply: Callback | None = None,
+        on_error: Callable[[Error], Any] | None = None,
+    ) -> Posted:
+        """Publish an event without waiting for the room: in order, once, as soon as it can be reached.
+
+        What the room refuses, or what is still on its way when the session is closed, is told to `on_error(error)`, or to the
+        log. `.wait()` waits for its revision.
+        """
+        self._session._editor.allow()
+        self._check_process()
+        commit = Commit(id=new_id(), database=self._session.database, operations=[self._event(topic, data, target)])
+        posted = Posted(commit, on_reply, on_error, topic)
+        self._outbox.add(posted)
+        return posted
+
+    def publish_here(self, topic: str, data: Any = None, *, target: str = "") -> list[Any]:
+        """Call this session's own subscribers that an event fits, now and in this thread; what they returned, by priority.
+
+        Nothing is sent to the room or kept. One that raises is logged and returns nothing.
+        """
+        self._session._check_open()
+        event = self._event(topic, data, target)
+        wire = WireEvent(
+            topic=topic, revision=0, place=1, commit=new_id(), database=self._session.database,
+            time=time.time_ns() // 1000, data=data, target=event.target, source=self.id,
+        )  # fmt: skip
+        delivered, results = Delivered(), []
+        for each in self._subscribed():
+            if delivered.stopped:
+                break
+            if self._fits(each, wire):
+                try:
+                    results.append(each.callback(Event(self._session, wire, None, delivered)))
+                except Exception:  # noqa: BLE001 - whatever it is, others go on
+                    _log.exception("%r failed on %r", each, topic)
+        return results
+
+    def _fits(self, subscription: Subscription, wire: WireEvent) -> bool:
+        tree = read_subscription(subscription.question)
+        return not isinstance(tree, Query) and matches(tree, facts_of(wire)) and self._is_for(subscription, wire)
+
+    def _is_for(self, subscription: Subscription, wire: WireEvent, *, judged: bool = False) -> bool:
+        """Whether an event is meant for a subscriber; `judged`: the room said that it is meant for this hub."""
+        if subscription.reply_to and subscription.reply_to != wire.reply_to:
+            return False
+        if judged or not wire.target:
+            return True
+        return reaches(wire.target, {**subscription.facts(self.id), "actor": self._name()})
+
+    def _name(self) -> str:
+        """Who this session acts as, as targets name them."""
+        if self._actor is None:
+            self._actor = self._session.transport.actor
+        return self._actor
 
     def reply(self, event: Event, data: Any = None) -> Published:
         """Answer an event that somebody published: only its publisher hears it."""
@@ -220,15 +227,27 @@ class Events:
         target = f'id="{event.source}"'
         return self._publish(Publish(topic=REPLY, data=data, target=target, source=self.id, reply_to=event.id), None)
 
+    def _event(self, topic: Any, data: Any, target: str) -> Publish:
+        if not isinstance(topic, str) or not topic or topic.startswith(RESERVED):
+            expected = f"a topic that does not begin with {RESERVED!r}"
+            raise InvalidValue(type="Publish", attribute="topic", value=topic, expected=expected)
+        if target and not target.isidentifier():
+            parse_expression(target, ())
+        event = Publish(topic=topic, data=data, target=target, source=self.id)
+        try:
+            msgspec.msgpack.encode(event)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            expected = f"texts, numbers, lists and mappings ({error})"
+            raise InvalidValue(type="Publish", attribute="data", value=type(data), expected=expected) from error
+        return event
+
     def _publish(self, event: Publish, on_reply: Callback | None) -> Published:
         session = self._session
         session._editor.allow()
         commit = Commit(id=new_id(), database=session.database, operations=[event])
         name = f"{show_id(commit.id)}.1"
-        replies = None
-        if on_reply is not None:
-            # Before it is published: an answer may come at once.
-            replies = self.subscribe(f'topic={REPLY} and reply_to="{name}"', on_reply)
+        # Before it is published: an answer may come at once.
+        replies = None if on_reply is None else self._await_replies(name, on_reply)
         try:
             result = session._committer.send(commit)
         except BaseException:
@@ -237,10 +256,33 @@ class Events:
             raise
         return Published(name, result.revision, replies)
 
+    def _await_replies(self, name: str, on_reply: Callback) -> Subscription:
+        # One question for the replies to all events, as the room answers few questions at a time.
+        question = f"topic={REPLY}"
+        subscription = Subscription(self, question, on_reply, 100, None)
+        subscription.reply_to = name
+        subscription._seen = (self._session.transport.follow(FollowRequest(subscriptions=[question])).position, WHOLE)
+        self._add(subscription)
+        return subscription
+
     # --- deliver ---------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """Whether a listener runs and could reach the room when it asked last."""
+        return self._pump.connected and self._listener is not None and self._listener.running
+
+    def connect(self) -> Listener:
+        """Listen in a thread of its own, as `listen`, and keep looking whether the room is there. Returns at once.
+
+        The hooks "events-connected" and "events-disconnected" tell when that changes.
+        """
+        self.wants_connection = True
+        return self.listen()
 
     def listen(self) -> Listener:
         """Deliver events in a thread of its own until `stop()`, the end of a `with` block or that of the session."""
+        self._check_process()
         with self._lock:
             if self._listener is None or not self._listener.running:
                 self._session._check_open()
@@ -253,12 +295,17 @@ class Events:
 
         With 0 what is there already is delivered. Interruptions of the connection are waited out.
         """
-        if self._pumper == threading.get_ident():
+        self._check_process()
+        if self._pump.is_mine:
             raise RuntimeError("events.wait() cannot be called by a callback: it is what called it")
         return self._run(threading.Event(), duration)
 
+    def _run(self, stopped: threading.Event, duration: float | None) -> int:
+        return self._pump.run(stopped, duration)
+
     def close(self) -> None:
-        """End the listener and every subscription."""
+        """End the listener and every subscription, once what is on its way has gone out or a second has passed."""
+        self._outbox.close(_FAREWELL)
         with self._lock:
             listener, subscribers = self._listener, list(self._subscribers)
         for each in subscribers:
@@ -266,125 +313,11 @@ class Events:
         if listener is not None:
             listener.stop()
 
-    def _run(self, stopped: threading.Event, duration: float | None) -> int:
-        end = None if duration is None else time.monotonic() + duration
-        called = 0
-        while not stopped.is_set():
-            left = self._slice() if end is None else min(max(end - time.monotonic(), 0.0), self._slice())
-            count, more = self._step(stopped, left)
-            called += count
-            if end is not None and not more and time.monotonic() >= end:
-                break
-        return called
-
-    def _slice(self) -> float:
-        """How long one request may wait.
-
-        A transport to which asking costs something says how long; one that has just begun to wait waits less, as a new
-        subscriber is heard with the next request.
-        """
-        longest: float = getattr(self._session.transport, "longest_wait", _SLICE)
-        return min(self._patience, longest)
-
-    def _step(self, stopped: threading.Event, wait: float) -> tuple[int, bool]:
-        """Ask once and deliver; what cannot be reached is asked again, after a pause that grows."""
-        try:
-            with self._pumping:
-                self._pumper = threading.get_ident()
-                try:
-                    found = self._pump(stopped, wait)
-                finally:
-                    self._pumper = 0
-        except PastPruned as error:
-            self._lose(error)
-            return 0, True
-        except Error as error:
-            if error.status not in _PASSING:
-                raise
-            self._rest(stopped, wait, error)
-            return 0, False
-        if self._pause:
-            _log.info("%s is there again", self._session.transport.where)
-            self._pause = 0.0
-        return found
-
-    def _rest(self, stopped: threading.Event, most: float, error: Error) -> None:
-        if not self._pause:
-            _log.warning("events of %s: %s; trying again", self._session.transport.where, error)
-        self._pause = min(self._pause * 2 or 0.05, _LONGEST_PAUSE)
-        stopped.wait(min(self._pause * random.uniform(0.5, 1.0), most))
-
-    def _pump(self, stopped: threading.Event, wait: float) -> tuple[int, bool]:
-        """One request, and the callbacks of what it brought: how many were called, and whether there is more."""
-        self._changed.clear()
-        with self._lock:
-            subscribers = list(self._subscribers)
-        if not subscribers:
-            self._session._check_open()
-            self._changed.wait(min(wait, _SLICE))
-            return 0, False
-        questions = list(dict.fromkeys(each.question for each in subscribers))
-        request = FollowRequest(
-            after=min(each.position for each in subscribers),
-            subscriptions=questions,
-            database=self._session.database,
-            wait=wait,
-            subscriber={"id": self.id},
-        )
-        followed = self._session.transport.follow(request)
-        self._patience = _SLICE if followed.deliveries else min(self._patience * 2, _LONGEST_WAIT)
-        called = 0
-        places = {question: place for place, question in enumerate(questions)}
-        for delivery in followed.deliveries:
-            called += self._deliver(delivery, subscribers, places, stopped)
-        if not stopped.is_set():
-            for each in subscribers:
-                each._seen = max(each._seen, (followed.position, _WHOLE))
-        return called, followed.more
-
-    def _deliver(
-        self,
-        delivery: Delivery,
-        subscribers: Sequence[Subscription],
-        places: dict[Question, int],
-        stopped: threading.Event,
-    ) -> int:
-        wire = delivery.event
-        fits = {match.subscription: match.entities for match in delivery.matches}
-        mark = (wire.revision, wire.place)
-        called = 0
-        for each in subscribers:
-            place = places[each.question]
-            if place not in fits or mark <= each._seen or not each.active or stopped.is_set():
-                continue
-            each._seen = mark
-            self._call(each, Event(self._session, wire, fits[place] or None))
-            called += 1
-        return called
-
-    def _call(self, subscription: Subscription, event: Event) -> None:
-        try:
-            subscription.callback(event)
-        except Exception:  # noqa: BLE001 - whatever it is, others go on
-            _log.exception("%r failed on %r", subscription, event)
-
-    def _lose(self, error: PastPruned) -> None:
-        """Subscribers whose next events were pruned hear of it and go on with what is left, or end."""
-        oldest = int(error.facts.get("oldest", 0))
-        with self._lock:
-            lost = [each for each in self._subscribers if each.position < oldest - 1]
-        if not lost:
-            raise error
-        for each in lost:
-            each._seen = (oldest - 1, _WHOLE)
-            if each.on_lost is None:
-                _log.error("%r ended: events that it had not heard were pruned. %s", each, error)
-                self.unsubscribe(each)
-                continue
-            try:
-                each.on_lost(error)
-            except Exception:  # noqa: BLE001 - whatever it is, others go on
-                _log.exception("%r failed on what was lost", each)
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise SessionClosed(
+                "A session belongs to the process that made it; give others session.serialize(), for one of their own."
+            )
 
 
 def _question(question: Any) -> Question:

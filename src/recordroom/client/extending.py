@@ -7,17 +7,20 @@ attributes goes its usual way, whatever it adds. What it gives to a type, the ty
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import InvalidValue
 from .entity import Entity
 from .hooks import Hook
+from .plugins import load_plugins
 
 if TYPE_CHECKING:
     from .facts import TypeFacts
     from .session import Session
 
-__all__ = ["configure", "extension_of"]
+__all__ = ["begin", "configure", "extension_of"]
 
 # What an entity is made of: a class that plugins give must leave it alone.
 _RESERVED = frozenset({
@@ -42,6 +45,20 @@ def extension_of(session: Session, facts: TypeFacts) -> tuple[type, ...]:
             raise _two(facts.name, (first, found), (hook, cls))
     _check(first, found, facts)
     return (found,)
+
+
+def begin(
+    session: Session,
+    paths: Sequence[str | Path] | Literal[False] | None,
+    arguments: Mapping[str, Any] | None,
+    *,
+    connect_events: bool,
+) -> None:
+    """What follows when a session is connected: its plugins, its hooks and, where that is wanted, its events."""
+    session.plugins = tuple(load_plugins(session, paths, arguments))
+    configure(session, "ready")
+    if connect_events:
+        session.events.connect()
 
 
 def configure(session: Session, end: Literal["ready", "reset"]) -> None:

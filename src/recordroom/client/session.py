@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ..model.schema_file import SchemaDocument
     from ..model.template import Template
     from .events import Events
+    from .plugins import Plugin
     from .rows import ExportReport, ImportReport
 
 __all__ = ["Session"]
@@ -65,7 +66,8 @@ class Session:
 
     Used with `with`, it is closed at the end of the block; what was not committed is discarded then, as by `rollback`.
     `auto_populate` says whether touching what is not loaded loads it, here and in every thread. `project` is the one that
-    `connect`, RECORDROOM_PROJECT or a profile names, for scripts to use.
+    `connect`, RECORDROOM_PROJECT or a profile names, for scripts to use. `hooks` are the moments at which others may join in,
+    `plugins` those that were found when it began.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Session:
         self._known: Identity | None = None
         self._hub: Events | None = None
         self.hooks = Hooks(self)
+        self.plugins: tuple[Plugin, ...] = ()
 
     def __repr__(self) -> str:
         state = " (closed)" if self._is_closed else f" at revision {self._at}" if self._at is not None else ""
@@ -337,9 +340,6 @@ class Session:
             self._learn_schema()
         return plan
 
-    @property
-    def databases(self) -> Databases:
-        """The databases of the room by key; `create` and `drop` change them."""
     def plan_template(self, source: str | FilePath | Template) -> SchemaPlan:
         """What `apply_template` would do, to types and to the entities there are."""
         from .templates import plan_with_effects, template
@@ -362,6 +362,9 @@ class Session:
             self._learn_schema()
         return plan
 
+    @property
+    def databases(self) -> Databases:
+        """The databases of the room by key; `create` and `drop` change them."""
         return Databases(self.transport)
 
     # --- the past --------------------------------------------------------------------------------

@@ -243,12 +243,13 @@ def reaches(target: str, subscriber: Mapping[str, Any]) -> bool:
     """Whether an event with that target is for a subscriber: everybody without one; a lone word names an id or an actor."""
     if not target:
         return True
+    names = (*_values(subscriber, ("id",)), *_values(subscriber, ("actor",)))
     try:
         expression = _parsed(target, ())
     except (QuerySyntaxError, QueryTooComplex):
-        return target in (subscriber.get("id"), subscriber.get("actor"))
+        return target in names
     if expression is None or (isinstance(expression, Comparison) and expression.field == ("topic",)):
-        return target in (subscriber.get("id"), subscriber.get("actor"))
+        return target in names
     return matches(expression, subscriber)
 
 

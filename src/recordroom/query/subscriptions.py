@@ -6,6 +6,8 @@ it names as the query wants it, or deletes one that was.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from ..errors import InvalidQuery
@@ -26,7 +28,8 @@ class FollowRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     Waits up to `wait` seconds for one. Queries are about `database`. At most `limit` commits are looked at in one go.
     `subscriber` says who listens, for targets: `id` is the one that a reply goes to. `all_targets`: what is meant for
-    others too, for who hands events on to many.
+    others too, for who hands events on to many. `subscribers`: who listens there, where they are told apart; what is meant for
+    one of them comes.
     """
 
     after: int | None = None
@@ -35,6 +38,7 @@ class FollowRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     wait: float = 0.0
     limit: int = 100
     subscriber: dict[str, str] = {}
+    subscribers: list[dict[str, Any]] = []
     all_targets: bool = False
 
 

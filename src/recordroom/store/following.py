@@ -44,7 +44,7 @@ _CHANGED = "recordroom_changed"
 
 def follow_plan(requests: Requests, catalogs: Catalogs, request: FollowRequest) -> Plan[Followed]:
     """The events after `request.after` that fit; PastPruned where they are gone. The schema must know what queries name."""
-    if len(request.subscriptions) > MOST_SUBSCRIPTIONS:
+    if max(len(request.subscriptions), len(request.subscribers)) > MOST_SUBSCRIPTIONS:
         raise InvalidQuery(reason=f"there are at most {MOST_SUBSCRIPTIONS} subscriptions at once")
     trees = [read_subscription(each) for each in request.subscriptions]
     queries = [each for each in trees if isinstance(each, Query)]
@@ -141,13 +141,14 @@ class _Matcher:
     def __init__(self, asked: _Asked, entry: JournalEntry) -> None:
         self._asked = asked
         self._entry = entry
-        self._subscriber = {"actor": asked.requests.actor.name, **asked.request.subscriber}
+        request, actor = asked.request, asked.requests.actor.name
+        self._subscribers = [{"actor": actor, **each} for each in request.subscribers or [request.subscriber]]
 
     def deliveries(self) -> Plan[list[Delivery]]:
         """The events of the commit that fit something, in order."""
         found = []
         for event in events_of(_common(self._entry), self._entry.operations):
-            if self._asked.request.all_targets or reaches(event.target, self._subscriber):
+            if self._asked.request.all_targets or any(reaches(event.target, each) for each in self._subscribers):
                 fits = yield from self._matches(event)
                 if fits:
                     found.append(Delivery(event=event, matches=fits))
