@@ -11,6 +11,8 @@ from recordroom.model.schema import EntityType, Schema
 from recordroom.query import syntax as s
 from recordroom.query.grammar import parse
 from recordroom.query.request import QueryRequest
+from recordroom.query.resolve import resolve
+from recordroom.query.resolved import Get, ValueType
 from recordroom.store import compile as compiling
 from recordroom.store.catalog import Catalog
 from recordroom.store.compile import Ready, Window, page_statement
@@ -49,6 +51,17 @@ def test_queries_of_one_shape_share_a_statement(catalog: Catalog) -> None:
     assert len({each.sql for each in found}) == 1
     assert statements(catalog) == 1
     assert [each.parameters[:2] for each in found] == [[f"n{n}", n] for n in range(20)]
+
+
+def test_a_value_that_is_gone_lends_its_expression_to_no_other(catalog: Catalog) -> None:
+    resolved = resolve(SCHEMA, parse("Item"), {})
+    builder = compiling.StatementBuilder(catalog, (), of_past=False)
+    builder.rows(resolved, ("page", None, False, True), limited=True)
+    row = resolved.outputs[0].value.row
+
+    for name in ("name", "bid") * 20:
+        # Each is made where the one before it was.
+        assert name in str(builder.value(Get(row, name, ValueType("text"))))
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,9 @@ class AccessBuilder(ConditionBuilder):
         super().__init__(catalog, sources, of_past=of_past)
         # None where everything may be read: also while the condition of a rule is made.
         self.rules: Rules | None = None if catalog.access is None else catalog.access.rules(catalog)
-        self._judged: dict[tuple[str, int], Test] = {}
+        self._judged: dict[
+            tuple[str, int], tuple[Term, Test]
+        ] = {}  # with the term: an id is its own only while it lives
         self._views: dict[str, _Seen] = {}
         self._columns: dict[str, dict[str, tuple[str, Attribute]]] = {}
 
@@ -112,8 +114,8 @@ class AccessBuilder(ConditionBuilder):
             tests = self._of_types(term.types, table, type_name)
             if term.condition is not None:
                 tests.append(self._condition(term, table))
-            known = self._judged[key] = self.piece(sa.and_(*tests)) if tests else sa.true()
-        return known
+            known = self._judged[key] = term, self.piece(sa.and_(*tests)) if tests else sa.true()
+        return known[1]
 
     def _of_types(self, types: frozenset[str], table: Source, type_name: str) -> list[Test]:
         root = self.schema.root(type_name)

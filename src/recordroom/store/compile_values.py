@@ -74,7 +74,7 @@ class ValueBuilder(RowBuilder):
         self.keys: list[Element] = []
         self.aggregates: dict[int, Element] = {}
         self.items: dict[int, Element] = {}
-        self._made: dict[int, Element] = {}
+        self._made: dict[int, tuple[Value, Element]] = {}  # with the value itself: an id is only its own while it lives
         self._depth = 0
 
     def value(self, value: Value) -> Element:
@@ -82,14 +82,15 @@ class ValueBuilder(RowBuilder):
 
         One value is one expression, wherever it stands: an aggregate binds its members' rows once.
         """
-        made = self._made.get(id(value))
-        if made is None:
-            self._depth += 1
-            made = _VALUES[type(value)](self, value)
-            self._depth -= 1
-            if self._depth % DEEP == DEEP - 1:
-                made = self.piece(made)
-            self._made[id(value)] = made
+        known = self._made.get(id(value))
+        if known is not None:
+            return known[1]
+        self._depth += 1
+        made = _VALUES[type(value)](self, value)
+        self._depth -= 1
+        if self._depth % DEEP == DEEP - 1:
+            made = self.piece(made)
+        self._made[id(value)] = value, made
         return made
 
     def _get(self, get: Get) -> Element:
