@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from ..model.schema_file import SchemaDocument
     from ..model.template import Template
     from .events import Events
+    from .files import Files
+    from .locations import Locations
     from .plugins import Plugin
     from .rows import ExportReport, ImportReport
 
@@ -92,6 +94,7 @@ class Session:
         self._committer = Committer(self)
         self._known: Identity | None = None
         self._hub: Events | None = None
+        self._locations: Locations | None = None
         self.hooks = Hooks(self)
         self.plugins: tuple[Plugin, ...] = ()
 
@@ -208,6 +211,8 @@ class Session:
         with self._lock:
             self._identity.clear()
             self._editor.learn()
+        if self._locations is not None:
+            self._locations.forget()
         self._learn_schema()
         configure(self, "reset")
 
@@ -406,6 +411,70 @@ class Session:
     ) -> list[SearchHit]:
         """Entities whose texts hold every word of `text` (`word*` for beginnings), best first."""
         return search(self, text, types, limit, offset)
+
+    # --- components and locations ----------------------------------------------------------------
+
+    @property
+    def locations(self) -> Locations:
+        """How this session reaches locations: `session.locations.configure("studio", accessor="/mnt/studio")`."""
+        from .locations import Locations
+
+        self._check_open()
+        with self._lock:
+            if self._locations is None:
+                self._locations = Locations(self)
+            return self._locations
+
+    @property
+    def files(self) -> Files:
+        """The bytes of components: `add_components`, `transfer`, `remove_components`, `open`, `download`, `filesystem_path`, `url`."""
+        from .files import Files
+
+        self._check_open()
+        return Files(self)
+
+    def create_component(
+        self,
+        path: str | FilePath,
+        data: Mapping[str, Any] | None = None,
+        location: Entity | str | None = "auto",
+        **options: Any,
+    ) -> Entity:
+        """A new component of a file, a sequence `head.%04d.ext [1-5, 8]`, or a folder, brought to a location.
+
+        "auto" picks the location as `pick_location()` does, None leaves the file where it is for now. Data is copied first; one
+        commit follows, with all that the session has recorded: leave that to yours with `commit=False`. `progress` is as
+        for `files.add_components`. NoSuchFile, InvalidSequence, TransferFailed where something is wrong; nothing is created then.
+        """
+        from .components import create_component
+
+        self._check_open()
+        return create_component(self, path, data, location, **options)
+
+    def pick_location(self, component: Entity | None = None) -> Entity | None:
+        """The best location within reach, or the best that has some of a component; None where there is none."""
+        if component is not None:
+            return self.pick_locations([component])[0]
+        return next((place.location for place in self.locations), None)
+
+    def pick_locations(self, components: Iterable[Entity]) -> list[Entity | None]:
+        """For each component the best location within reach that has some of it, or None."""
+        from .components import pick_locations
+
+        return pick_locations(self, components)
+
+    def component_availability(self, component: Entity, locations: Iterable[Entity] | None = None) -> dict[str, float]:
+        """How much of a component is in each location (or in these), in percent by the location's id."""
+        return self.component_availabilities([component], locations)[0]
+
+    def component_availabilities(
+        self, components: Iterable[Entity], locations: Iterable[Entity] | None = None
+    ) -> list[dict[str, float]]:
+        """As `component_availability`, for several at once, in their order."""
+        from .components import availabilities
+
+        self._check_open()
+        return availabilities(self, components, locations)
 
     # --- files of rows ---------------------------------------------------------------------------
 
