@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import InvalidSchema
+from ..errors import InvalidSchema, NotFound
 from ..model.schema_diff import SchemaPlan
 from ..model.template import Source, Template, load_template
+from ..query.request import HistoryRequest
 from .schemas import with_effects
 
 if TYPE_CHECKING:
-    from ..model.schema import Attribute, Schema
+    from collections.abc import Iterable
+
+    from ..model.schema import Attribute
     from ..model.template_rows import Question
     from .session import Session
 
@@ -73,12 +76,11 @@ def plan_of(session: Session, template: Template) -> SchemaPlan:
     from ..model.template_rows import missing_rows
 
     session._learn_schema()
-    present = session.schema
-    plan = missing_schema(present, template)
-    schema = present
+    plan = missing_schema(session.schema, template)
+    schema = session.schema
     for operation in plan.operations:
         schema = evolve(schema, operation)
-    operations, lines = missing_rows(template, schema, lambda question: _ask(session, present, question))
+    operations, lines = missing_rows(template, schema, _Room(session))
     return msgspec.structs.replace(
         plan, operations=(*plan.operations, *operations), lines=(*plan.lines, *lines), left_alone=()
     )
@@ -94,25 +96,43 @@ def plan_with_effects(session: Session, template: Template) -> SchemaPlan:
     return msgspec.structs.replace(plan, lines=seen.lines)
 
 
-def _ask(session: Session, schema: Schema, question: Question) -> list[tuple[bytes, tuple[Any, ...]]]:
-    """Those of the entities in question that the room has."""
-    if question.type not in schema:
-        return []
-    known = schema.attributes(question.type)
-    key = question.key if all(name in known and not known[name].many for name in question.key) else ()
-    found: dict[bytes, tuple[Any, ...]] = {}
-    names = ", ".join(["id as i", *(f"`{name}` as k{place}" for place, name in enumerate(key))])
-    asked: list[tuple[str, list[Any]]] = [("id", [*question.ids])]
-    if key:
-        asked.append((key[0], list({values[0]: None for values in question.values})))
-    for name, values in asked:
+class _Room:
+    """What a template asks of the database of a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.schema = session.schema
+
+    def there(self, question: Question) -> list[tuple[bytes, tuple[Any, ...]]]:
+        """Those of the entities in question that are there, by their ids or their keys."""
+        known = self.schema.attributes(question.type)
+        key = question.key if all(name in known and not known[name].many for name in question.key) else ()
+        found = self._found(question.type, key, "id", question.ids)
+        if key:
+            found |= self._found(question.type, key, key[0], {values[0]: None for values in question.values})
+        return list(found.items())
+
+    def _found(
+        self, type_name: str, key: tuple[str, ...], name: str, raws: Iterable[Any]
+    ) -> dict[bytes, tuple[Any, ...]]:
+        """Id → values of the key, of those that have one of some values."""
+        selected = ", ".join(["id as i", *(f"`{each}` as k{place}" for place, each in enumerate(key))])
+        text = f"select {selected} from {type_name} where `{name}` in $values"
+        values = _python(self.schema.attribute(type_name, name), list(raws))
+        found: dict[bytes, tuple[Any, ...]] = {}
         for start in range(0, len(values), _AT_ONCE):
-            text = f"select {names} from {question.type} where `{name}` in $values"
-            given = _python(known[name], values[start : start + _AT_ONCE])
-            for page in session.query(text, values=given).pages():
+            for page in self._session.query(text, values=values[start : start + _AT_ONCE]).pages():
                 ids, *columns = (page.columns[each] for each in ("i", *(f"k{place}" for place in range(len(key)))))
                 found.update((each, tuple(column[row] for column in columns)) for row, each in enumerate(ids))
-    return list(found.items())
+        return found
+
+    def was_there(self, type: str, id: bytes) -> bool:
+        """Whether the history, as far as it is kept, has an entity."""
+        request = HistoryRequest(database=self._session.database, type=type, id=id, limit=1)
+        try:
+            return bool(self._session.transport.history(request))
+        except NotFound:
+            return False
 
 
 def _python(attribute: Attribute, raws: list[Any]) -> list[Any]:

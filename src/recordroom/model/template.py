@@ -16,7 +16,7 @@ file an ancestor of it, is the ancestor's. `template_plan` says what a room lack
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -40,11 +40,12 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """An entity that a template has: values as they stand in the file, and where that is."""
+    """An entity that a template has: values as they stand in the file, where that is, and which types the file brings."""
 
     type: str
     values: dict[str, Any]
     place: str
+    brings: frozenset[str] = frozenset()
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,13 +103,22 @@ def load_template(name: str, find: Callable[[str, str], Source]) -> Template:
         includes=last.includes,
         documents=tuple(each.document for each in files.values()),
         types=tuple(_inherited(_merged([each.document for each in files.values()]))),
-        rows=tuple(row for each in files.values() for row in each.rows),
+        rows=tuple(_brought(files.values())),
     )
     for problem in problems(template.schema):
         # What one file does not know another may, or the room.
         if not problem.facts.get("unknown"):
             raise template.located(problem)
     return template
+
+
+def _brought(files: Iterable[_File]) -> Iterator[Row]:
+    """The rows of all files, with the types that are in no file before."""
+    known: set[str] = set()
+    for each in files:
+        types = {one.name for one in each.document.types}
+        yield from (replace(row, brings=frozenset(types - known)) for row in each.rows)
+        known |= types
 
 
 # --- files ----------------------------------------------------------------------------------------

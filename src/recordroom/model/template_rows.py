@@ -2,17 +2,21 @@
 
 The *key* of a type is its first unique set, else its first unique attribute, else its `name`. A row without `id` has
 uuid5(NAMESPACE_URL, "recordroom:Type:key"), the values of a key with several attributes joined by "/", references as
-ids: the same in every room. A reference is written as an id, as the key of a row, or as a list where the key has several
-values. A row is there where its id is, or another entity with its key, which references to the row then mean.
+ids: the same in every room; where a type has no key, everything that the row says is its key. A reference is written as an
+id, as the key of a row, or as a list where the key has several values.
+
+A row is there where its id is, or another entity with its key, which references to the row then mean. One that was there
+and was deleted is not made again. A row of Rule comes along with the type or the attributes that it is about, or not at
+all: who may do what is not to change by a template that is applied again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -23,7 +27,9 @@ from .schema import Attribute, Schema, close_names
 from .schema_file import read_value
 from .template import Row, Template, unknown_type, wrong_template
 
-__all__ = ["Ask", "Question", "key_of", "missing_rows"]
+__all__ = ["Asked", "Question", "key_of", "missing_rows"]
+
+_RULE = "Rule"
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,8 +41,21 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[tuple[Any, ...], ...]
 
 
-Ask = Callable[[Question], list[tuple[bytes, tuple[Any, ...]]]]
-"""Gives (id, values of the key) of those that are there."""
+class Asked(Protocol):
+    """A room that can be asked for its entities."""
+
+    @property
+    def schema(self) -> Schema:
+        """The schema as it is."""
+        ...
+
+    def there(self, question: Question) -> list[tuple[bytes, tuple[Any, ...]]]:
+        """(id, values of the key) of those that are there."""
+        ...
+
+    def was_there(self, type: str, id: bytes) -> bool:
+        """Whether an entity that is not there was there once."""
+        ...
 
 
 class _Entity(msgspec.Struct, kw_only=True):
@@ -60,7 +79,7 @@ def key_of(schema: Schema, type_name: str) -> tuple[str, ...]:
     return ("name",) if "name" in attributes and not attributes["name"].relation else ()
 
 
-def missing_rows(template: Template, schema: Schema, ask: Ask) -> tuple[list[Operation], list[str]]:
+def missing_rows(template: Template, schema: Schema, room: Asked) -> tuple[list[Operation], list[str]]:
     """What makes the rows that a room lacks, and lines that say so; InvalidSchema with the place of what is wrong.
 
     `schema` is that of the room with the types of the template in it.
@@ -69,12 +88,19 @@ def missing_rows(template: Template, schema: Schema, ask: Ask) -> tuple[list[Ope
     operations: list[Operation] = []
     lines: list[str] = []
     for type_name in reader.order:
-        missing = reader.missing(type_name, ask)
+        missing = reader.missing(type_name, room)
         if missing:
-            operations += _creates(schema, type_name, missing)
+            operations += _creates(type_name, missing)
             names = ", ".join(filter(None, map(_name, missing)))
             lines.append(f"+ {len(missing)} of {type_name}" + (f": {names}" if names else ""))
     return operations, lines
+
+
+def _stays_away(row: Row, id: bytes, room: Asked) -> bool:
+    """Whether an entity that is not there shall not be: it was deleted, or is a rule of a file that was applied before."""
+    if row.type == _RULE and row.brings and row.brings <= room.schema.keys():
+        return True
+    return row.type in room.schema and room.was_there(row.type, id)
 
 
 def _name(entity: _Entity) -> str:
@@ -96,6 +122,7 @@ class _Reader:
             self._rows.setdefault(row.type, []).append(row)
         self._by_key: dict[str, dict[tuple[Any, ...], bytes]] = {}  # type → key as written in rows → id
         self._meant: dict[bytes, bytes] = {}  # id of a row → id of the entity that is there for it
+        self._away: set[bytes] = set()  # ids of rows that are not there and shall not be
         self.order = list(self._ordered())
 
     def _ordered(self) -> Iterator[str]:
@@ -135,8 +162,8 @@ class _Reader:
         meant = f" Did you mean {close[0]!r}?" if close else ""
         return wrong_template(row.place, f"{row.type} has no attribute {name!r}.{meant}", suggestions=close)
 
-    def missing(self, type_name: str, ask: Ask) -> list[_Entity]:
-        """The entities of a type that a room lacks."""
+    def missing(self, type_name: str, room: Asked) -> list[_Entity]:
+        """The entities of a type that are not in a room."""
         if self._schema[type_name].abstract:
             raise wrong_template(
                 self._rows[type_name][0].place, f"{type_name} is abstract; name a type that extends it"
@@ -145,13 +172,26 @@ class _Reader:
         entities = [self._entity(row, names) for row in self._rows[type_name]]
         keyed = {each.key: each for each in entities if names and None not in each.key}
         question = Question(type=type_name, key=names, ids=tuple(each.id for each in entities), values=tuple(keyed))
-        found = ask(question)
+        found = room.there(question) if type_name in room.schema else []
         there = {each for each, _ in found}
         for each, values in found:
             entity = keyed.get(values)
             if entity is not None and entity.id not in there:
                 self._meant[entity.id] = each
-        return [each for each in entities if each.id not in there and each.id not in self._meant]
+        missing = [each for each in entities if each.id not in there and each.id not in self._meant]
+        return [each for each in missing if self._completed(each, room)]
+
+    def _completed(self, entity: _Entity, room: Asked) -> bool:
+        """Whether a row that is not there shall be; without references then to rows that shall not."""
+        attributes = self._attributes(entity.row)
+        lost = [name for name, raw in entity.columns.items() if isinstance(raw, bytes) and raw in self._away]
+        if _stays_away(entity.row, entity.id, room) or any(attributes[name].required for name in lost):
+            self._away.add(entity.id)
+            return False
+        for name in lost:
+            entity.columns[name] = None
+        entity.links = {name: [each for each in ids if each not in self._away] for name, ids in entity.links.items()}
+        return True
 
     def _entity(self, row: Row, names: tuple[str, ...]) -> _Entity:
         attributes = self._attributes(row)
@@ -170,7 +210,7 @@ class _Reader:
         entity.id = self._id(row, names, entity)
         known = self._by_key.setdefault(row.type, {})
         written = tuple(_written(row.values.get(name)) for name in names)
-        if names and known.setdefault(written, entity.id) != entity.id:
+        if known.setdefault(written if names else (entity.id,), entity.id) != entity.id:
             raise wrong_template(row.place, "another row has the same key, and another id")
         return entity
 
@@ -181,11 +221,10 @@ class _Reader:
             if found is None:
                 raise wrong_template(row.place, f"id: expected an id, a UUID, got {given!r}")
             return found
-        if not names or None in entity.key:
-            wanted = f"; without it {' and '.join(names)} must be there" if names else ""
-            raise wrong_template(row.place, f"id: this is missing{wanted}")
+        if None in entity.key:
+            raise wrong_template(row.place, f"id: this is missing; without it {' and '.join(names)} must be there")
         # References by what the file says: what is there for them in some room does not change the id.
-        key = "/".join(map(str, map(self._declared, entity.key)))
+        key = "/".join(map(str, map(self._declared, entity.key or _everything(entity))))
         return uuid.uuid5(uuid.NAMESPACE_URL, f"recordroom:{row.type}:{key}").bytes
 
     def _declared(self, raw: Any) -> Any:
@@ -210,6 +249,11 @@ class _Reader:
             raise wrong_template(row.place, f"{attribute.name}: expected a table, got {given!r}")
         value = Attribute(name=attribute.name, kind=attribute.of)
         return {key: _raw(row, value, each) for key, each in given.items()}
+
+
+def _everything(entity: _Entity) -> Iterator[Any]:
+    for name in sorted(entity.columns):
+        yield from (name, entity.columns[name])
 
 
 def _listed(row: Row, name: str, given: Any) -> list[Any]:
@@ -248,7 +292,7 @@ def _raw(row: Row, attribute: Attribute, given: Any) -> Any:
 # --- operations -----------------------------------------------------------------------------------
 
 
-def _creates(schema: Schema, type_name: str, entities: Sequence[_Entity]) -> Iterator[Operation]:
+def _creates(type_name: str, entities: Sequence[_Entity]) -> Iterator[Operation]:
     """Operations that make entities of a type: one block for each set of attributes that they have."""
     blocks: dict[tuple[str, ...], list[_Entity]] = {}
     for each in entities:

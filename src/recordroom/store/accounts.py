@@ -94,7 +94,7 @@ def activate(catalogs: Catalogs, actor: str, now: int, more: Sequence[Operation]
     mark = yield from secret_of(main.dialect, ROOM, _MARK)
     operations = account_operations(main.schema)
     if mark is None:
-        there = [] if "Role" not in main.schema else (yield from _role_names(main))
+        there = {} if "Role" not in main.schema else (yield from _roles(main))
         operations += [*default_roles(there), *more]
         yield from keep_secret(main.dialect, Secret(ROOM, _MARK))
     if not operations:
@@ -108,9 +108,9 @@ def reloaded(catalog: Catalog) -> Plan[Catalog]:
     return main_of((yield from load_catalogs(catalog.dialect, None)))
 
 
-def _role_names(catalog: Catalog) -> Plan[list[str]]:
-    rows = yield from _select(catalog, "Role", ("name",))
-    return [row[0] for row in rows]
+def _roles(catalog: Catalog) -> Plan[dict[str, bytes]]:
+    rows = yield from _select(catalog, "Role", ("name", "id"))
+    return dict(rows)
 
 
 # --- finding --------------------------------------------------------------------------------------

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
 
-from ..model.ids import new_id, new_ids
+from ..model.ids import new_ids
 from ..model.operations import Create, Operation
 
-__all__ = ["ACCOUNT_TYPES", "ADMINISTRATOR", "default_roles"]
+__all__ = ["ACCOUNT_TYPES", "ADMINISTRATOR", "default_roles", "role_id"]
 
 ACCOUNT_TYPES = ("User", "Group", "Role", "Rule", "Project", "ProjectMember", "Share", "Token", "Webhook")
 ADMINISTRATOR = "administrator"
@@ -66,14 +68,22 @@ _ROLES: dict[str, tuple[str, Iterable[_Rule]]] = {
 }
 
 
-def default_roles(there: Iterable[str] = ()) -> list[Operation]:
-    """Operations that make the default roles with their rules, but for those whose names are `there`."""
-    taken = set(there)
-    wanted = {name: new_id() for name in _ROLES if name not in taken}
-    if not wanted:
-        return []
-    columns = {"name": [*wanted], "description": [_ROLES[name][0] for name in wanted]}
-    operations: list[Operation] = [Create(type="Role", ids=[*wanted.values()], columns=columns)]
+def role_id(name: str) -> bytes:
+    """The id of a default role, the same in every room: that of a row of a template."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"recordroom:Role:{name}").bytes
+
+
+def default_roles(there: Mapping[str, bytes] = MappingProxyType({})) -> list[Operation]:
+    """Operations that make the default roles with their rules, but for those whose names are `there` with another id.
+
+    A template that was applied before there were accounts has made roles with rules of its own, and these lack ours.
+    """
+    wanted = {name: role_id(name) for name in _ROLES if there.get(name, role_id(name)) == role_id(name)}
+    made = [name for name in wanted if name not in there]
+    operations: list[Operation] = []
+    if made:
+        columns = {"name": made, "description": [_ROLES[name][0] for name in made]}
+        operations.append(Create(type="Role", ids=[wanted[name] for name in made], columns=columns))
     rules = [(role, rule) for name, role in wanted.items() for rule in _ROLES[name][1]]
     if rules:
         operations.append(_rules(rules))
