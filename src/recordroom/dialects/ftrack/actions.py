@@ -1,15 +1,24 @@
-"""What can be asked for at `/api`: a function for each action."""
+"""What can be asked for at `/api`: a function for each action that changes nothing by itself; `writes` has the others."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ...query.syntax import And, Compare, Literal, Path, Query, Selected
 from ...server.auth.identity import Identity
 from ...server.service import Service
 from ...server.settings import ServerSettings
+from .asking import answered, question_of
+from .custom import configurations_of
+from .names import Names, names_of
+from .reading import Reader
+from .schemas import described, hash_of
 
 __all__ = ["ACTIONS", "Action", "Asked"]
+
+_VERSION = "4.13.0"
 
 
 class Asked:
@@ -21,13 +30,66 @@ class Asked:
         self.identity = identity
         self.room = service.acting(identity.actor)
 
+    async def names(self) -> Names:
+        """Ftrack's names for the schema that there is now."""
+        return names_of(await self.room.schema("main"))
+
+    async def reader(self) -> Reader:
+        """What loads entities as the actor sees them."""
+        return Reader(self.room, await self.names())
+
 
 Action = Callable[[Asked, dict[str, Any]], Awaitable[Any]]
 
 
+async def _schemas(asked: Asked) -> list[dict[str, Any]]:
+    # As the room's owner: every client has the same schemas, whatever it may read.
+    reader = Reader(asked.service.room, await asked.names())
+    return described(reader.names, await configurations_of(reader))
+
+
 async def server_information(asked: Asked, operation: dict[str, Any]) -> Any:
     """What the client looks at first."""
-    return {"version": "4.13.0", "is_timezone_support_enabled": True}
+    return {
+        "version": _VERSION,
+        "schema_hash": hash_of(await _schemas(asked)),
+        "is_timezone_support_enabled": True,
+        "storage_scenario": await _storage_scenario(asked),
+    }
 
 
-ACTIONS: dict[str, Action] = {"query_server_information": server_information}
+async def _storage_scenario(asked: Asked) -> Any:
+    if "Setting" not in await asked.room.schema("main"):
+        return None
+    named = And(
+        (
+            Compare("is", Path(("name",)), Literal("storage_scenario")),
+            Compare("is", Path(("group",)), Literal("STORAGE")),
+        )
+    )
+    query = Query("Setting", (Selected(Path(("value",))),), named)
+    page = await Reader(asked.service.room, await asked.names()).page(query, 1)
+    try:
+        found = json.loads(page.columns["value"][0] or "null") if page.count else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+async def schemas(asked: Asked, operation: dict[str, Any]) -> Any:
+    """What the client builds its classes from."""
+    return await _schemas(asked)
+
+
+async def query(asked: Asked, operation: dict[str, Any]) -> Any:
+    """One page of a query."""
+    reader = await asked.reader()
+    question = await question_of(reader, operation.get("expression"))
+    return await answered(reader, question, asked.service.limits.page_rows)
+
+
+ACTIONS: dict[str, Action] = {
+    "query_server_information": server_information,
+    "query_schemas": schemas,
+    "query": query,
+}

@@ -1,0 +1,380 @@
+"""Queries of the dialect as queries here: text becomes a tree, and the tree gets the names that things have here.
+
+A path through references and collections becomes a condition within conditions, so that what only some kinds of things
+have, or what is several references here, is asked of each kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from ...errors import InvalidQuery
+from ...query import syntax
+from ...query.grammar import parse
+from ...query.syntax import (
+    And,
+    Between,
+    Compare,
+    Condition,
+    Constant,
+    Has,
+    In,
+    InQuery,
+    Literal,
+    Not,
+    Or,
+    Path,
+    Query,
+    Selected,
+    Value,
+)
+from . import tables
+from .configurations import Configuration
+from .judging import Among, Test, Tests, Within
+from .names import Field, Names, Pair, Type
+from .text import readable
+
+__all__ = ["Rewriter", "parsed", "uses_custom_attributes"]
+
+_ID = Field(name="id", form="id", natives=("id",), kind="uuid")
+_TEXT = Field(name="key", form="scalar")
+_MOST_ANCESTORS = 8
+_THERE = Constant(True)
+
+
+def parsed(text: str) -> Query:
+    """The tree of a query of the dialect, with its names."""
+    return parse(readable(text))
+
+
+def uses_custom_attributes(text: str) -> bool:
+    """Whether a query may be about custom attributes."""
+    return "custom_attribute" in text or "CustomAttribute" in text
+
+
+class Scope(NamedTuple):
+    """What a condition is about: an entity of a native type.
+
+    Or, instead: an entry of metadata, a value of a custom attribute (whose configuration it is), or a pair, of which the
+    entity at hand is one half, `half`.
+    """
+
+    native: str
+    entry: bool = False
+    configuration: Configuration | None = None
+    pair: Pair | None = None
+    half: str = ""
+
+
+End = Callable[[Scope], Condition]
+
+
+class Rewriter:
+    """Gives conditions and values the names that they have here."""
+
+    def __init__(self, names: Names, configurations: Sequence[Configuration] = ()) -> None:
+        self.names = names
+        self.schema = names.schema
+        self.configurations = configurations
+
+    def condition(self, node: Condition | None, scope: Scope) -> Condition:
+        """A condition on an entity of a native type."""
+        match node:
+            case None:
+                return _THERE
+            case And():
+                return And(tuple(self.condition(each, scope) for each in node.conditions))
+            case Or():
+                return Or(tuple(self.condition(each, scope) for each in node.conditions))
+            case Not():
+                return Not(self.condition(node.condition, scope))
+            case syntax.Any() | Has():
+                return self.follow(scope, node.path.names, lambda inner: self.condition(node.condition, inner))
+            case Constant():
+                return node
+        at, test = self._test(node)
+        return self.follow(scope, at[:-1], lambda inner: self._last(inner, at[-1], test))
+
+    def _test(self, node: Condition) -> tuple[tuple[str, ...], Tests]:
+        match node:
+            case Compare(left=Path() as left):
+                return left.names, Test(node.operator, _given(node.right))
+            case In(value=Path() as value):
+                return value.names, Among(tuple(map(_given, node.items)), node.negated)
+            case InQuery(value=Path() as value):
+                return value.names, Within(self.subquery(node.query), node.negated)
+            case Between():
+                raise InvalidQuery(reason="there is no `between` here; write two comparisons")
+        raise InvalidQuery(reason="a condition compares an attribute with a value")
+
+    # --- queries and values ---
+
+    def subquery(self, query: Query) -> Query:
+        """A query behind `in`."""
+        type = self.names[query.type]
+        if not type.natives:
+            raise InvalidQuery(reason=f"{type.name} cannot stand in a query within a query")
+        if len(query.select) > 1:
+            raise InvalidQuery(reason="a query behind `in` selects one value")
+        selected = query.select[0].value if query.select else Path(("id",))
+        return replace(
+            query,
+            type=type.native,
+            select=(Selected(self.value(selected, type.native)),),
+            where=None if query.where is None else self.condition(query.where, Scope(type.native)),
+            order_by=self.order(query.order_by, type.native),
+        )
+
+    def order(self, keys: Sequence[syntax.OrderKey], native: str) -> tuple[syntax.OrderKey, ...]:
+        """What to sort by; a reference sorts by its id."""
+        return tuple(replace(each, value=self.value(each.value, native)) for each in keys)
+
+    def value(self, node: Value, native: str) -> Value:
+        """An attribute, or an aggregate of one."""
+        if isinstance(node, syntax.Call):
+            return replace(node, arguments=tuple(self.value(each, native) for each in node.arguments))
+        if not isinstance(node, Path):
+            raise InvalidQuery(reason="only attributes and count, sum, avg, min and max of them can stand there")
+        paths = self._paths(native, node.names)
+        return paths[0] if len(paths) == 1 else syntax.Call("coalesce", tuple(paths))
+
+    def _paths(self, native: str, names: tuple[str, ...]) -> list[Path]:
+        field = self.names.field(self.names.of(native), names[0])
+        if field.form == "typed":
+            return [Path(("entity_type",))]
+        if field.form not in ("id", "scalar", "key", "reference"):
+            raise InvalidQuery(reason=f"{field.name} cannot be sorted by or selected here")
+        found: list[Path] = []
+        for each in field.natives:
+            if len(names) == 1:
+                found.append(Path((each,)))
+                continue
+            target = self.schema.attribute(native, each).target
+            if names[1] in self.names.of(target).fields:
+                found += [Path((each, *rest.names)) for rest in self._paths(target, names[1:])]
+        if not found:
+            raise InvalidQuery(reason=f"{field.name} leads to nothing that has {'.'.join(names[1:])}")
+        return found
+
+    # --- paths ---
+
+    def follow(self, scope: Scope, names: tuple[str, ...], end: End) -> Condition:
+        """`end` of what a path leads to."""
+        if not names:
+            return end(scope)
+        return self._step(scope, names[0], lambda inner: self.follow(inner, names[1:], end))
+
+    def _step(self, scope: Scope, name: str, end: End) -> Condition:
+        if scope.pair is not None:
+            return end(Scope(self._half(scope, name)))
+        if scope.configuration is not None:
+            if name == "configuration":
+                return end(replace_scope(scope, entry=True))
+            raise InvalidQuery(reason=f"a value of a custom attribute has no {name!r} to follow")
+        if scope.entry:
+            raise InvalidQuery(reason="metadata lead nowhere")
+        type = self.names.of(scope.native)
+        field = type.fields.get(name)
+        if field is None:
+            return self._of_subtypes(scope, type, name, lambda inner: self._step(inner, name, end))
+        return self._through(scope, field, end)
+
+    def _of_subtypes(self, scope: Scope, type: Type, name: str, make: End) -> Condition:
+        """What only some subtypes have is asked of those."""
+        either: list[Condition] = []
+        for each in self.names.having(type, name):
+            where = make(Scope(each.native))
+            inner = Query(each.native, (Selected(Path(("id",))),), where)
+            either.append(InQuery(Path(("id",)), inner))
+        return _either(either)
+
+    def _through(self, scope: Scope, field: Field, end: End) -> Condition:
+        match field.form:
+            case "reference":
+                return _either([self._at(scope, each, end) for each in field.natives])
+            case "collection":
+                return self._members(scope, field, end)
+            case "pairs":
+                return self._pairs(scope, field, end)
+            case "metadata":
+                return syntax.Any(Path(field.natives), end(Scope("", entry=True)))
+            case "custom":
+                return self._custom(scope, end)
+            case "worked":
+                return self._worked(scope, field, end)
+        raise InvalidQuery(reason=f"{field.name} leads to no entity")
+
+    def _at(self, scope: Scope, native: str, end: End) -> Condition:
+        return _has(Path((native,)), end(Scope(self.schema.attribute(scope.native, native).target)))
+
+    def _members(self, scope: Scope, field: Field, end: End) -> Condition:
+        condition = end(Scope(self.schema.attribute(scope.native, field.natives[0]).target))
+        if field.only is not None:
+            name, value = field.only
+            condition = And((Compare("is", Path((name,)), Literal(value)), condition))
+        return _any(Path(field.natives), condition)
+
+    def _pairs(self, scope: Scope, field: Field, end: End) -> Condition:
+        pair = self.names[field.target].pair
+        assert pair is not None, "a collection of pairs"
+        attribute, half = pair.attribute, pair.member
+        if not any(self.schema.is_a(scope.native, each) for each in pair.natives):
+            attribute, half = self.schema.attribute(pair.natives[0], pair.attribute).reverse, pair.owner
+        target = self.schema.attribute(scope.native, attribute).target
+        return _any(Path((attribute,)), end(Scope(target, pair=pair, half=half)))
+
+    def _half(self, scope: Scope, name: str) -> str:
+        """The native type of the half of a pair that is at hand."""
+        if name != scope.half:
+            raise InvalidQuery(reason=f"{name!r} is where the condition comes from; ask for {scope.half!r}")
+        return scope.native
+
+    def _worked(self, scope: Scope, field: Field, end: End) -> Condition:
+        if field.name == "ancestors":
+            return _either([self.follow(scope, ("parent",) * far, end) for far in range(1, _MOST_ANCESTORS + 1)])
+        if field.name == "category":
+            return self.follow(scope, ("note_label_links", "label"), end)
+        raise InvalidQuery(reason=f"{field.name} leads to no entity")
+
+    # --- custom attributes ---
+
+    def _custom(self, scope: Scope, end: End) -> Condition:
+        return _either(
+            [
+                self._custom_of(scope, configuration, native, end)
+                for configuration in self.configurations
+                for native in configuration.natives(self.schema)
+            ]
+        )
+
+    def _custom_of(self, scope: Scope, configuration: Configuration, native: str, end: End) -> Condition:
+        if self.schema.is_a(scope.native, native):
+            return _of_project(end(Scope(scope.native, configuration=configuration)), configuration, scope.native)
+        if not self.schema.is_a(native, scope.native):
+            return Constant(False)
+        where = _of_project(end(Scope(native, configuration=configuration)), configuration, native)
+        return InQuery(Path(("id",)), Query(native, (Selected(Path(("id",))),), where))
+
+    def _of_value(self, scope: Scope, name: str, test: Tests) -> Condition:
+        """A condition on a value of a custom attribute."""
+        configuration = scope.configuration
+        assert configuration is not None, "the scope of a value"
+        if scope.entry or name in ("key", "configuration_id"):
+            known = {"id": configuration.id, "configuration_id": configuration.id, "key": configuration.key}
+            known |= {"entity_type": configuration.entity_type, "is_hierarchical": configuration.is_hierarchical}  # type: ignore[dict-item]
+            known |= {"project_id": configuration.project, "object_type_id": configuration.object_type}  # type: ignore[dict-item]
+            if name not in known:
+                raise InvalidQuery(reason=f"there is no way to ask for the {name!r} of a configuration there")
+            return Constant(test.holds(known[name]))
+        if name == "entity_id":
+            return test.about(Path(("id",)), _ID)
+        if name != "value":
+            raise InvalidQuery(reason=f"a value of a custom attribute has no {name!r}")
+        return self._of_own_value(scope, configuration, test)
+
+    def _of_own_value(self, scope: Scope, configuration: Configuration, test: Tests) -> Condition:
+        attribute = self.schema.attribute(scope.native, configuration.native)
+        field = Field(name=attribute.name, form="scalar", kind=attribute.kind, choices=attribute.choices)
+        at = Path((attribute.name,))
+        condition = test.about(at, field)
+        if configuration.default is None:
+            return condition
+        unset = Compare("is", at, Literal(None))
+        return Or((And((Not(unset), condition)), And((unset, Constant(test.holds(configuration.default))))))
+
+    # --- the end of a path ---
+
+    def _last(self, scope: Scope, name: str, test: Tests) -> Condition:
+        if scope.pair is not None:
+            self._half(scope, name.removesuffix("_id"))
+            return test.about(Path(("id",)), _ID)
+        if scope.configuration is not None:
+            return self._of_value(scope, name, test)
+        if scope.entry:
+            if name not in ("key", "value"):
+                raise InvalidQuery(reason=f"metadata have key and value, no {name!r}")
+            return test.about(Path((name,)), _TEXT)
+        type = self.names.of(scope.native)
+        field = type.fields.get(name)
+        if field is None:
+            return self._of_subtypes(scope, type, name, lambda inner: self._last(inner, name, test))
+        return self._of_field(scope, field, test)
+
+    def _of_field(self, scope: Scope, field: Field, test: Tests) -> Condition:
+        match field.form:
+            case "id" | "scalar":
+                return test.about(Path(field.natives), field)
+            case "key" | "reference":
+                return _of_natives(field.natives, test)
+            case "typed":
+                return self._of_type(scope, field, test)
+            case "worked":
+                return self._of_worked(scope, field, test)
+        return self._through(scope, field, lambda inner: self._last(inner, "value" if inner.entry else "id", test))
+
+    def _of_type(self, scope: Scope, field: Field, test: Tests) -> Condition:
+        values = field.typed or {}
+        concrete = [each for each in self.schema.subtypes(scope.native) if not self.schema[each].abstract]
+        fitting = [each for each in concrete if test.holds(values.get(each, values.get("")))]
+        if len(fitting) in (0, len(concrete)):
+            return Constant(bool(fitting))
+        return In(Path(("entity_type",)), tuple(map(Literal, fitting)))
+
+    def _of_worked(self, scope: Scope, field: Field, test: Tests) -> Condition:
+        if field.name == "category_id":
+            return self.follow(scope, ("note_label_links",), lambda inner: self._last(inner, "label_id", test))
+        if field.name == "parent_type":
+            fitting = [native for native, name in tables.PARENT_TYPES.items() if test.holds(name)]
+            return _either([Not(Compare("is", Path((native,)), Literal(None))) for native in fitting])
+        return self._worked(scope, field, lambda inner: self._last(inner, "id", test))
+
+
+# --- pieces of trees ------------------------------------------------------------------------------------
+
+
+def replace_scope(scope: Scope, *, entry: bool) -> Scope:
+    """The scope of a configuration itself."""
+    return scope._replace(entry=entry)
+
+
+def _given(node: Any) -> Any:
+    if isinstance(node, Literal):
+        return node.value
+    if isinstance(node, Path):
+        return ".".join(node.names)
+    raise InvalidQuery(reason="attributes are compared with values")
+
+
+def _either(conditions: list[Condition]) -> Condition:
+    if len(conditions) == 1:
+        return conditions[0]
+    return Or(tuple(conditions)) if conditions else Constant(False)
+
+
+def _has(path: Path, condition: Condition) -> Condition:
+    return Has(path, None if condition is _THERE else condition)
+
+
+def _any(path: Path, condition: Condition) -> Condition:
+    return syntax.Any(path, None if condition is _THERE else condition)
+
+
+def _of_natives(natives: tuple[str, ...], test: Tests) -> Condition:
+    """A condition on the id that one of several references has."""
+    if len(natives) == 1:
+        return test.about(Path(natives), _ID)
+    if getattr(test, "given", "") is None:
+        empty = And(tuple(Compare("is", Path((each,)), Literal(None)) for each in natives))
+        return Not(empty) if test.negated else empty
+    either = _either([test.positive().about(Path((each,)), _ID) for each in natives])
+    return Not(either) if test.negated else either
+
+
+def _of_project(condition: Condition, configuration: Configuration, native: str) -> Condition:
+    if configuration.project is None:
+        return condition
+    own = Path(("id",)) if native == "Project" else Path(("project",))
+    return And((Compare("is", own, Literal(configuration.project)), condition))

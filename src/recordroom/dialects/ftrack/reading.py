@@ -1,0 +1,297 @@
+"""Rows as ftrack's client merges them: entities with all that was asked for, loaded by columns.
+
+What a query selects is a tree of names. Each node of it is one request for all rows together, one more for what only
+some subtypes have; so the number of requests depends on the query, and never on how many rows it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+from ...model.ids import show_id
+from ...query.request import MembersRequest, Page, QueryRequest
+from ...query.syntax import In, OrderKey, Parameter, Path, Query, Selected
+from ...store.async_room import AsyncRoom
+from . import tables
+from .configurations import Configuration
+from .names import Field, Names, Type
+from .values import shown_column, shown_ids
+
+__all__ = ["ORDER", "Node", "Reader", "Rows", "tree_of"]
+
+Node = dict[str, Any]  # the names that are wanted of a type, each with those wanted behind it
+Rows = dict[bytes, dict[str, Any]]  # entities as the client gets them, by id
+
+ORDER = (OrderKey(Path(("number",))),)
+_BY_ID = In(Path(("id",)), (Parameter("ids"),))
+_DEEPEST = 64
+
+
+def tree_of(paths: Iterable[tuple[str, ...]]) -> Node:
+    """Paths as a tree."""
+    tree: Node = {}
+    for names in paths:
+        node = tree
+        for name in names:
+            node = node.setdefault(name, {})
+    return tree
+
+
+class Reader:
+    """Loads entities for one request."""
+
+    def __init__(self, room: AsyncRoom, names: Names, configurations: Sequence[Configuration] = ()) -> None:
+        self.room = room
+        self.names = names
+        self.schema = names.schema
+        self.configurations = configurations
+
+    # --- requests ---
+
+    async def page(self, query: Query, size: int, parameters: dict[str, Any] | None = None) -> Page:
+        """One page of a native query."""
+        return await self.room.query(QueryRequest(query=query, size=max(size, 1), parameters=parameters or {}))
+
+    async def by_ids(self, native: str, ids: Iterable[bytes], node: Node) -> Rows:
+        """The entities of a native type that have these ids, as far as they can be seen."""
+        wanted = list(dict.fromkeys(ids))
+        if not wanted:
+            return {}
+        query = Query(native, self.select(native, node), _BY_ID)
+        return await self.rows(native, node, await self.page(query, len(wanted), {"ids": wanted}))
+
+    async def members(
+        self, native: str, attribute: str, owners: Sequence[bytes], node: Node
+    ) -> dict[bytes, list[bytes]]:
+        """The members of each owner; `node` gets them under ""."""
+        target = self.schema.attribute(native, attribute).target
+        select = tuple(map(".".join, self.paths(target, node)))
+        found = await self.room.members(
+            MembersRequest(type=native, attribute=attribute, owners=list(owners), select=select)
+        )
+        assert found.page is not None, "only mappings have no page"
+        node[""] = await self.rows(target, node, found.page)
+        lists: dict[bytes, list[bytes]] = {owner: [] for owner in owners}
+        for owner, member in zip(found.owners, found.page.ids, strict=True):
+            lists[owner].append(member)
+        return lists
+
+    # --- what to ask for ---
+
+    def select(self, native: str, node: Node) -> tuple[Selected, ...]:
+        """The columns that a node needs of a native type, its key among them."""
+        return tuple(Selected(Path(each)) for each in self.paths(native, node))
+
+    def paths(self, native: str, node: Node) -> list[tuple[str, ...]]:
+        """As `select`, as paths."""
+        type = self.names.of(native)
+        paths: dict[tuple[str, ...], None] = {("id",): None}
+        for name in (*type.key, *node):
+            field = type.fields.get(name)
+            if field is not None:
+                paths.update(dict.fromkeys(self._columns(native, field)))
+        return list(paths)
+
+    def _columns(self, native: str, field: Field) -> Iterable[tuple[str, ...]]:
+        match field.form:
+            case "scalar" | "key":
+                for each in field.natives:
+                    yield (each,)
+            case "reference":
+                for each in field.natives:
+                    yield from self._reference(native, each)
+            case "worked":
+                for each in _NEEDED.get(field.name, ()):
+                    if each in self.schema.attributes(native):
+                        yield from self._reference(native, each)
+
+    def _reference(self, native: str, name: str) -> Iterable[tuple[str, ...]]:
+        yield (name,)
+        if self.schema.in_hierarchy(self.schema.attribute(native, name).target):
+            yield (name, "entity_type")
+
+    # --- rows ---
+
+    async def rows(self, native: str, node: Node, page: Page) -> Rows:
+        """Entities from a page of a native type, and everything behind them that is wanted."""
+        if not page.ids:
+            return {}
+        type = self.names.of(native)
+        fields = {name: type.fields[name] for name in (*type.key, *node) if name in type.fields}
+        columns = {name: await self.column(native, each, node.get(name) or {}, page) for name, each in fields.items()}
+        kinds = [self.names.of(each).name for each in page.types] if page.types else [type.name] * len(page.ids)
+        found: Rows = {}
+        for entity, kind, *values in zip(page.ids, kinds, *columns.values(), strict=True):
+            found[entity] = {"__entity_type__": kind, **dict(zip(columns, values, strict=True))}
+        missing = [name for name in node if name and name not in type.fields]
+        if missing:
+            await self._add_of_subtypes(type, missing, node, found)
+        return found
+
+    async def _add_of_subtypes(self, type: Type, missing: list[str], node: Node, found: Rows) -> None:
+        """What only some subtypes have."""
+        wanted: dict[str, list[str]] = {}
+        for name in missing:
+            for each in self.names.having(type, name):
+                wanted.setdefault(each.native, []).append(name)
+        for native, names in wanted.items():
+            kinds = {self.names.of(each).name for each in self.schema.subtypes(native)}
+            ids = [entity for entity, row in found.items() if row["__entity_type__"] in kinds]
+            for entity, row in (await self.by_ids(native, ids, {name: node[name] for name in names})).items():
+                found[entity].update(row)
+
+    async def column(self, native: str, field: Field, node: Node, page: Page) -> list[Any]:
+        """The values of one attribute for every row."""
+        match field.form:
+            case "id":
+                return shown_ids(page.ids)
+            case "scalar":
+                return shown_column(page.columns[field.natives[0]], field.kind, multi=field.multi)
+            case "key":
+                return shown_ids(_first([page.columns[each] for each in field.natives]))
+            case "typed":
+                typed = field.typed or {}
+                return [typed.get(each, typed.get("")) for each in page.types or [native] * len(page.ids)]
+            case "reference":
+                return await self._references(native, field, node, page)
+            case "collection":
+                return await self._collection(native, field, node, page)
+        return await _OTHERS[field.form](self, native, field, node, page)
+
+    # --- relations ---
+
+    async def _references(self, native: str, field: Field, node: Node, page: Page) -> list[Any]:
+        found: list[Any] = [None] * len(page.ids)
+        for name in field.natives:
+            target = self.schema.attribute(native, name).target
+            column = page.columns[name]
+            for place, entity in enumerate(await self._referred(target, column, page, name, node)):
+                if entity is not None:
+                    found[place] = entity
+        return found
+
+    async def _referred(self, target: str, column: list[Any], page: Page, name: str, node: Node) -> list[Any]:
+        ids = [each for each in column if each is not None]
+        if not ids:
+            return [None] * len(column)
+        type = self.names.of(target)
+        if type.key == ("id",) and not node.keys() - {"id"}:
+            kinds = page.columns.get(f"{name}.entity_type") or [target] * len(column)
+            return [self._bare(kind, each) for kind, each in zip(kinds, column, strict=True)]
+        return _spread(type, await self.by_ids(target, ids, node), column)
+
+    def _bare(self, native: str | None, entity: bytes | None) -> dict[str, Any] | None:
+        if native is None or entity is None:
+            return None
+        return {"__entity_type__": self.names.of(native).name, "id": show_id(entity)}
+
+    async def _collection(self, native: str, field: Field, node: Node, page: Page) -> list[Any]:
+        wanted = dict(node)
+        target = self.schema.attribute(native, field.natives[0]).target
+        if field.only is not None:
+            wanted[field.only[0]] = {}
+        lists = await self.members(native, field.natives[0], page.ids, wanted)
+        rows: Rows = wanted[""]
+        if field.only is not None:
+            name, value = field.only
+            rows = {entity: row for entity, row in rows.items() if row[name] == value}
+        give = _Giver(self.names.of(target), rows)
+        return [[give(each) for each in lists[owner] if each in rows] for owner in page.ids]
+
+    # --- what is no entity here ---
+
+    async def _metadata(self, native: str, field: Field, node: Node, page: Page) -> list[Any]:
+        found = await self.room.members(MembersRequest(type=native, attribute=field.natives[0], owners=page.ids))
+        kinds = dict(zip(page.ids, page.types or [native] * len(page.ids), strict=True))
+        lists: dict[bytes, list[Any]] = {owner: [] for owner in page.ids}
+        for owner, key, value in zip(found.owners, found.keys, found.values, strict=True):
+            lists[owner].append(metadata_row(owner, self.names.of(kinds[owner]).name, key, value))
+        return [lists[owner] for owner in page.ids]
+
+    async def _pairs(self, native: str, field: Field, node: Node, page: Page) -> list[Any]:
+        type = self.names[field.target]
+        pair = type.pair
+        assert pair is not None, "a collection of pairs"
+        owning = any(self.schema.is_a(native, each) for each in pair.natives)
+        attribute = pair.attribute if owning else self.schema.attribute(pair.natives[0], pair.attribute).reverse
+        here, there = (pair.owner, pair.member) if owning else (pair.member, pair.owner)
+        wanted: Node = dict(node.get(there) or {})
+        lists = await self.members(native, attribute, page.ids, wanted)
+        rows: Rows = wanted[""]
+        kinds = dict(zip(page.ids, page.types or [native] * len(page.ids), strict=True))
+        return [
+            [
+                {
+                    "__entity_type__": type.name,
+                    f"{here}_id": show_id(owner),
+                    f"{there}_id": show_id(member),
+                    here: self._bare(kinds[owner], owner),
+                    there: rows[member],
+                }
+                for member in lists[owner]
+            ]
+            for owner in page.ids
+        ]
+
+    async def _custom(self, native: str, field: Field, node: Node, page: Page) -> list[Any]:
+        from .custom import dense_values
+
+        kinds = page.types or [native] * len(page.ids)
+        return await dense_values(self, dict(zip(page.ids, kinds, strict=True)), field.target, node)
+
+    async def _worked(self, native: str, field: Field, node: Node, page: Page) -> list[Any]:
+        from .worked import WORKERS
+
+        return await WORKERS[field.name](self, native, node, page)
+
+
+def metadata_row(owner: bytes, kind: str, key: str, value: Any) -> dict[str, Any]:
+    """One entry of metadata."""
+    return {"__entity_type__": "Metadata", "parent_id": show_id(owner), "parent_type": kind, "key": key, "value": value}
+
+
+_Column = Callable[[Reader, str, Field, Node, Page], Awaitable[list[Any]]]
+_OTHERS: dict[str, _Column] = {
+    "metadata": Reader._metadata,
+    "pairs": Reader._pairs,
+    "custom": Reader._custom,
+    "worked": Reader._worked,
+}
+
+# What is worked out needs these references.
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "link": ("parent", "asset"),
+    "ancestors": ("parent",),
+    "parent_type": tables.POLYMORPHIC["Note"]["parent"],
+}
+
+
+class _Giver:
+    """An entity whole the first time, and its key from then on: the client has merged it by then."""
+
+    def __init__(self, type: Type, rows: Rows) -> None:
+        self._key = ("__entity_type__", *type.key)
+        self._rows = rows
+        self._given: dict[bytes, dict[str, Any]] = {}
+
+    def __call__(self, entity: bytes) -> dict[str, Any] | None:
+        again = self._given.get(entity)
+        if again is not None:
+            return again
+        row = self._rows.get(entity)
+        if row is not None:
+            self._given[entity] = {name: row[name] for name in self._key}
+        return row
+
+
+def _spread(type: Type, rows: Rows, column: Sequence[bytes | None]) -> list[Any]:
+    give = _Giver(type, rows)
+    return [None if each is None else give(each) for each in column]
+
+
+def _first(columns: list[list[Any]]) -> list[Any]:
+    """Of each row the first value that is there."""
+    if len(columns) == 1:
+        return columns[0]
+    return [next((each for each in values if each is not None), None) for values in zip(*columns, strict=True)]

@@ -1,0 +1,107 @@
+"""The schemas that ftrack's client builds its classes from, and their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from . import tables
+from .configurations import Configuration
+from .names import Field, Names, Type
+
+__all__ = ["described", "hash_of"]
+
+_TYPES = {"integer": "integer", "number": "number", "decimal": "number", "boolean": "boolean", "json": "variable"}
+_MOMENTS = ("datetime", "date")
+
+
+def described(names: Names, configurations: Iterable[Configuration] = ()) -> list[dict[str, Any]]:
+    """Every type of the dialect as a schema. What is a custom attribute is told of as such only."""
+    custom = {(each, found.native) for found in configurations for each in found.natives(names.schema)}
+    return [_schema(names, type, _hidden(names, type, custom)) for _, type in sorted(names.types.items())]
+
+
+def hash_of(schemas: list[dict[str, Any]]) -> str:
+    """The hash that the client compares with that of the schemas it keeps."""
+    return hashlib.md5(json.dumps(schemas, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
+
+
+def _hidden(names: Names, type: Type, custom: set[tuple[str, str]]) -> set[str]:
+    if len(type.natives) != 1:
+        return set()
+    lineage = names.schema.ancestors(type.native)
+    return {attribute for native, attribute in custom if native in lineage}
+
+
+def _schema(names: Names, type: Type, hidden: set[str]) -> dict[str, Any]:
+    fields = [each for each in type.fields.values() if each.name not in hidden]
+    made = {each.name: _fragment(names, type, each) for each in fields}
+    immutable = [each.name for each in fields if each.fixed or each.immutable or each.name in type.key]
+    return {
+        "id": type.name,
+        "type": "object",
+        "primary_key": list(type.key),
+        "properties": dict(sorted(made.items())),
+        "required": sorted(each.name for each in fields if each.required),
+        "immutable": sorted(immutable),
+        "computed": sorted(each.name for each in fields if each.fixed),
+        "default_projections": list(type.projections),
+        **_alias(names, type),
+    }
+
+
+def _alias(names: Names, type: Type) -> dict[str, Any]:
+    if type.name in tables.OBJECT_TYPES:
+        return {"alias_for": {"id": "Task", "classifiers": {"object_typeid": tables.OBJECT_TYPES[type.name]}}}
+    return {"alias_for": tables.ALIASES[type.name]} if type.name in tables.ALIASES else {}
+
+
+def _fragment(names: Names, type: Type, field: Field) -> dict[str, Any]:
+    match field.form:
+        case "id":
+            return {"type": "string", "default": "{uid}"}
+        case "key":
+            return _key(type, field)
+        case "reference":
+            return {"$ref": field.target}
+        case "collection" | "pairs":
+            return {"type": "array", "items": {"$ref": field.target}}
+        case "metadata" | "custom":
+            return {"type": "mapped_array", "items": {"$ref": field.target}}
+        case "worked":
+            return _worked(names, type, field)
+        case "typed":
+            return _typed(type, field)
+    return _scalar(field)
+
+
+def _key(type: Type, field: Field) -> dict[str, Any]:
+    if field.name == "object_type_id" and type.name in tables.OBJECT_TYPES:
+        return {"type": "string", "default": tables.OBJECT_TYPES[type.name]}
+    return {"type": "string", "format": "foreign_key"}
+
+
+def _typed(type: Type, field: Field) -> dict[str, Any]:
+    if field.name != "resource_type":
+        return {"type": "string"}
+    return {"type": "string", "default": (field.typed or {}).get("", "")}
+
+
+def _worked(names: Names, type: Type, field: Field) -> dict[str, Any]:
+    for native in names.schema.ancestors(type.native):
+        found = tables.WORKED.get((native, field.name))
+        if found is not None:
+            return found
+    raise KeyError(field.name)
+
+
+def _scalar(field: Field) -> dict[str, Any]:
+    if field.multi:
+        return {"type": "variable"}
+    if field.kind in _MOMENTS:
+        return {"type": "string", "format": "date-time"}
+    if field.kind == "choice":
+        return {"type": "string", "enum": list(field.choices)}
+    return {"type": _TYPES.get(field.kind, "string")}
