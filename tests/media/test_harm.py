@@ -191,7 +191,6 @@ def test_who_is_told_of_progress_may_end_it(tmp_path: Path) -> None:
 
 
 def test_it_ends_with_whoever_started_it(tmp_path: Path, long_film: Path) -> None:
-    film(tmp_path / "a.mkv", size=(1920, 1080), frames=200, with_sound=False)
     code = (
         f"from recordroom.media import encode; encode({str(tmp_path / 'a.mkv')!r}, {str(tmp_path)!r}, progress=print)"
     )
