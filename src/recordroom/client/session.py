@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .files import Files
     from .locations import Locations
     from .plugins import Plugin
+    from .production import Production
     from .rows import ExportReport, ImportReport
 
 __all__ = ["Session"]
@@ -368,6 +369,14 @@ class Session:
         return plan
 
     @property
+    @property
+    def production(self) -> Production:
+        """For rooms with the template "production": statuses and types of projects, notes, timers."""
+        from .production import Production
+
+        self._check_open()
+        return Production(self)
+
     def databases(self) -> Databases:
         """The databases of the room by key; `create` and `drop` change them."""
         return Databases(self.transport)
