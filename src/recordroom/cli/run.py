@@ -9,7 +9,7 @@ from collections.abc import Callable
 from cyclopts import App, CycloptsError, Group
 
 from ..errors import Error
-from . import accounts, copying, demo, login, profiles, records, rows, schema, serve, templates, upkeep, webhooks
+from . import accounts, copying, demo, files, login, profiles, records, rows, schema, serve, templates, upkeep, webhooks
 from .output import complain, complain_with_facts
 from .rooms import STREAM, UsageError
 
@@ -61,6 +61,8 @@ def make_app() -> App:
     templates.template_app.group = (shape,)
     profiles.profile_app.group = (far,)
     webhooks.webhook_app.group = (care,)
+    files.files_app.group = (data,)
+    app.command(files.files_app)
     app.command(profiles.profile_app)
     for each in accounts.account_apps:
         each.group = (people,)
@@ -135,7 +137,7 @@ def _wrong_usage(error: CycloptsError | UsageError, given: list[str]) -> int:
 
 def _command(given: list[str]) -> list[str]:
     names = [name for name in given if not name.startswith("-")]
-    known = {"schema": 2, "template": 2, "profile": 2, "webhook": 2} | {
+    known = {"schema": 2, "template": 2, "profile": 2, "webhook": 2, "files": 2} | {
         each.name[0]: 2 for each in accounts.account_apps
     }
     if not names or names[0] not in set(make_app()):
