@@ -37,6 +37,9 @@ Dialect = Annotated[
 Template = Annotated[
     str | None, Parameter(name="--template", help="Give the room what it lacks of a template first, as template apply.")
 ]
+Files = Annotated[
+    str | None, Parameter(name="--files", help="Where the bytes of components lie: a folder, s3://…, gs://…, az://….")
+]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"] | None, Parameter(name="--log-level", help="How much is logged.")
 ]
@@ -57,6 +60,7 @@ def serve(  # noqa: PLR0913 - each is a setting
     url: Url = None,
     dialect: Dialect = None,
     template: Template = None,
+    files: Files = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
     room: Room = None,
@@ -75,7 +79,8 @@ def serve(  # noqa: PLR0913 - each is a setting
     """
     flags = _flags(
         words, room, host=host, port=port, workers=workers, tls_cert=tls_cert, tls_key=tls_key,
-        behind_proxy=behind_proxy, url=url, dialects=dialect or None, log_level=log_level, log_format=log_format,
+        behind_proxy=behind_proxy, url=url, dialects=dialect or None, files=files, log_level=log_level,
+        log_format=log_format,
     )  # fmt: skip
     loaded = _load(config, flags)  # what is wrong is said before anything starts
     if template is not None:
@@ -96,6 +101,7 @@ def config(  # noqa: PLR0913 - each is a setting
     behind_proxy: Proxy = None,
     url: Url = None,
     dialect: Dialect = None,
+    files: Files = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
     room: Room = None,
@@ -112,7 +118,8 @@ def config(  # noqa: PLR0913 - each is a setting
     """
     flags = _flags(
         words, room, host=host, port=port, workers=workers, tls_cert=tls_cert, tls_key=tls_key,
-        behind_proxy=behind_proxy, url=url, dialects=dialect or None, log_level=log_level, log_format=log_format,
+        behind_proxy=behind_proxy, url=url, dialects=dialect or None, files=files, log_level=log_level,
+        log_format=log_format,
     )  # fmt: skip
     lines = list(_load(config, flags).lines())
     if json:

@@ -73,10 +73,6 @@ class Incoming(ABC):
         """Take the next bytes. StorageFull where there is no room for them."""
 
     @abstractmethod
-    def undo(self) -> None:
-        """Forget what came since it was begun."""
-
-    @abstractmethod
     def close(self) -> None:
         """Keep what came safely. Again does nothing."""
 
@@ -117,6 +113,10 @@ class Blobs(ABC):
     @abstractmethod
     def begin(self, upload: str, offset: int) -> Incoming:
         """Take more of an upload. WrongOffset where another place is next, UploadBusy while another caller takes it."""
+
+    @abstractmethod
+    def shorten(self, upload: str, offset: int) -> None:
+        """Forget what came of an upload from `offset` on, where a piece began."""
 
     @abstractmethod
     def uploads(self) -> Iterator[Kept]:

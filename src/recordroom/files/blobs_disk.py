@@ -53,10 +53,9 @@ class DiskBlobs(Blobs):
 
     def read(self, digest: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         try:
-            file = self._blob(digest).open("rb", buffering=0)
+            return _Pieces(self._blob(digest), start, length)
         except FileNotFoundError:
             raise NoSuchFile(where="the room", path=digest) from None
-        return _pieces(file, start, length)
 
     def remove(self, digest: str) -> None:
         with _named(self.where), contextlib.suppress(FileNotFoundError):
@@ -81,6 +80,10 @@ class DiskBlobs(Blobs):
             path.parent.mkdir(parents=True, exist_ok=True)
             return _DiskIncoming(self.where, path, offset)
 
+    def shorten(self, upload: str, offset: int) -> None:
+        with _named(self.where), contextlib.suppress(FileNotFoundError):
+            os.truncate(self._upload(upload), offset)
+
     def uploads(self) -> Iterator[Kept]:
         with contextlib.suppress(FileNotFoundError):
             yield from _kept(self._uploads)
@@ -91,10 +94,9 @@ class DiskBlobs(Blobs):
 
     def _incoming(self, upload: str) -> Iterator[bytes]:
         try:
-            file = self._upload(upload).open("rb", buffering=0)
+            return _Pieces(self._upload(upload))
         except FileNotFoundError:
             return iter(())
-        return _pieces(file, 0, None)
 
     def _make(self, uploads: Sequence[str], known: Known) -> None:
         blob = self._blob(known.digest)
@@ -128,9 +130,13 @@ class DiskBlobs(Blobs):
         with made.open("xb") as file:
             if size:
                 _reserve(file.fileno(), size)
+            count = 0
             for upload in uploads:
                 for piece in self._incoming(upload):
                     file.write(piece)
+                    count += len(piece)
+            if count != size:
+                raise LocationUnavailable(where=self.where, reason="what had come of an upload has vanished")
             file.flush()
             os.fsync(file.fileno())
 
@@ -151,7 +157,7 @@ class _DiskIncoming(Incoming):
         except BaseException:
             os.close(self._descriptor)
             raise
-        self._start = self.offset = offset
+        self.offset = offset
         self._open = True
 
     def write(self, data: bytes) -> None:
@@ -163,10 +169,6 @@ class _DiskIncoming(Incoming):
                 view = view[count:]
         except OSError as error:
             raise _name(self._where, error) from error
-
-    def undo(self) -> None:
-        os.ftruncate(self._descriptor, self._start)
-        self.offset = self._start
 
     def close(self) -> None:
         if not self._open:
@@ -183,17 +185,34 @@ class _DiskIncoming(Incoming):
 # --- files ----------------------------------------------------------------------------------------
 
 
-def _pieces(file: object, start: int, length: int | None) -> Iterator[bytes]:
-    with file:  # type: ignore[attr-defined]
-        descriptor = file.fileno()  # type: ignore[attr-defined]
-        left = length
-        while left is None or left > 0:
-            piece = os.pread(descriptor, PIECE if left is None else min(PIECE, left), start)
-            if not piece:
-                return
-            yield piece
-            start += len(piece)
-            left = None if left is None else left - len(piece)
+class _Pieces(Iterator[bytes]):
+    """What a file has, piece by piece. It is closed at the end, or with the last who knows of this."""
+
+    def __init__(self, path: Path, start: int = 0, length: int | None = None) -> None:
+        self._descriptor: int | None = None
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._start = start
+        self._left = length
+
+    def __next__(self) -> bytes:
+        if self._descriptor is None:
+            raise StopIteration
+        count = PIECE if self._left is None else min(PIECE, self._left)
+        piece = os.pread(self._descriptor, count, self._start)
+        if not piece:
+            self.close()
+            raise StopIteration
+        self._start += len(piece)
+        if self._left is not None:
+            self._left -= len(piece)
+        return piece
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    __del__ = close
 
 
 def _kept(folder: Path) -> Iterator[Kept]:

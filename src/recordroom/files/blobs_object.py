@@ -137,7 +137,7 @@ class ObjectBlobs(Blobs):
         there = self.offset(upload)
         if there != offset:
             raise WrongOffset(offset=there, given=offset)
-        return _ObjectIncoming(f"uploads/{_upload(upload)}", offset, self._keep, self._delete)
+        return _ObjectIncoming(f"uploads/{_upload(upload)}", offset, self._keep)
 
     def _keep(self, path: str, data: bytes) -> None:
         import obstore
@@ -145,6 +145,9 @@ class ObjectBlobs(Blobs):
         store = self._store
         with self._named():
             obstore.put(store, path, data, mode="create")
+
+    def shorten(self, upload: str, offset: int) -> None:
+        self._delete([path for path, _ in self._pieces(upload) if int(path.rpartition("/")[2]) >= offset])
 
     def uploads(self) -> Iterator[Kept]:
         found: dict[str, Kept] = {}
@@ -161,30 +164,35 @@ class ObjectBlobs(Blobs):
         for path, size in self._pieces(upload):
             yield from self._ranged(path, 0, size)
 
+    def _whole(self, uploads: Sequence[str], size: int) -> Iterator[bytes]:
+        count = 0
+        for upload in uploads:
+            for piece in self._incoming(upload):
+                count += len(piece)
+                yield piece
+        if count != size:
+            raise LocationUnavailable(where=self.where, reason="what had come of an upload has vanished")
+
     def _make(self, uploads: Sequence[str], known: Known) -> None:
         import obstore
 
         store, path = self._store, _blob(known.digest)
         with self._named():
+            pieces = self._whole(uploads, known.size)
             if known.size <= _PART:
-                obstore.put(store, path, b"".join(piece for upload in uploads for piece in self._incoming(upload)))
+                obstore.put(store, path, b"".join(pieces))
                 return
-            pieces = (piece for upload in uploads for piece in self._incoming(upload))
             obstore.put(
                 store, path, pieces, use_multipart=True, chunk_size=_part_size(known.size), max_concurrency=_AT_ONCE
             )
 
 
 class _ObjectIncoming(Incoming):
-    def __init__(
-        self, prefix: str, offset: int, keep: Callable[[str, bytes], None], delete: Callable[[Sequence[str]], None]
-    ) -> None:
+    def __init__(self, prefix: str, offset: int, keep: Callable[[str, bytes], None]) -> None:
         self._prefix = prefix
         self._keep = keep
-        self._delete = delete
         self._held = bytearray()
-        self._kept: list[str] = []
-        self._start = self._at = self.offset = offset
+        self._at = self.offset = offset
 
     def write(self, data: bytes) -> None:
         self._held += data
@@ -192,18 +200,11 @@ class _ObjectIncoming(Incoming):
         if len(self._held) >= _PIECE:
             self.close()
 
-    def undo(self) -> None:
-        self._delete(self._kept)
-        self._held.clear()
-        self._kept.clear()
-        self._at = self.offset = self._start
-
     def close(self) -> None:
         if self._held:
             path = f"{self._prefix}/{self._at:020d}"
             held, self._held = bytes(self._held), bytearray()
             self._keep(path, held)
-            self._kept.append(path)
             self._at += len(held)
 
 

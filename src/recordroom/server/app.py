@@ -121,7 +121,7 @@ class App:
 
     async def _lead(self, call: Call) -> None:
         path = call.scope["path"]
-        if call.method == "OPTIONS":
+        if call.method == "OPTIONS" and not self.routes.answers(path, "OPTIONS"):
             allowed = ", ".join(self.routes.allowed(path)).encode()
             await call.answer(b"", "", 204, (b"allow", allowed))
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
@@ -63,6 +63,7 @@ class Call:
         self.route = ""  # the path of its route, as the table has it
         self.status = 0  # of the answer, once it has begun
         self.ended = False
+        self.always: list[tuple[bytes, bytes]] = []  # headers of the answer, whatever it is
         self._body: bytes | None = None  # all of it, once it has come
         self.receive = receive
         self.send = send
@@ -179,6 +180,15 @@ class Call:
             raise ClientGone
         return message
 
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes, however large. RequestTimeout where the next piece takes too long."""
+        more = True
+        while more:
+            message = await self._next()
+            more = message.get("more_body", False)
+            if data := message.get("body", b""):
+                yield data
+
     async def gone(self) -> None:
         """Wait until the client goes away. What it sends meanwhile is dropped."""
         while (await self.receive())["type"] != "http.disconnect":
@@ -226,6 +236,16 @@ class Call:
             await self._patiently(squeeze(part))
         await self._write(squeeze.end(), more=False)
 
+    async def send_bytes(
+        self, status: int, headers: Iterable[tuple[bytes, bytes]], parts: AsyncIterator[bytes] | None
+    ) -> None:
+        """Answer with parts as they are, under headers that say how many bytes they have; None where none are sent."""
+        await self._start(status, self._headers("", tuple(headers)))
+        if parts is not None:
+            async for part in parts:
+                await self._patiently(part)
+        await self._write(b"", more=False)
+
     async def _patiently(self, part: bytes) -> None:
         """Send a part; ClientGone where the client reads nothing for too long."""
         try:
@@ -241,6 +261,7 @@ class Call:
             (b"x-request-id", self.request_id),
             (b"x-recordroom-schema", b"%d" % self.service.schema_revision),
             (b"x-content-type-options", b"nosniff"),
+            *self.always,
             *more,
         ]
         if content_type:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from ..errors import InvalidRequest
+from ..errors import ChecksumMismatch, InvalidRequest
 
 __all__ = [
     "HeadersTooLarge",
     "MethodNotAllowed",
     "NoSuchPath",
     "NotAcceptable",
+    "OtherProtocol",
+    "PieceMismatch",
+    "RangeNotSatisfiable",
     "RequestTimeout",
     "UnsupportedContent",
 ]
@@ -63,3 +66,26 @@ class HeadersTooLarge(InvalidRequest):
 
     code = "headers_too_large"
     status = 431
+
+
+class OtherProtocol(InvalidRequest):
+    """Uploads are taken as version {supported} of tus has them, not {given!r}.
+
+    Facts: `supported`, `given`.
+    """
+
+    code = "other_protocol"
+    status = 412
+
+
+class RangeNotSatisfiable(InvalidRequest):
+    """The file has {size} bytes: there is nothing in the range that was asked for."""
+
+    code = "range_not_satisfiable"
+    status = 416
+
+
+class PieceMismatch(ChecksumMismatch):
+    """{path!r} did not arrive as it was sent: its checksum is {found}, not {expected}. Send the piece again."""
+
+    status = 460  # of tus: the checksum of what one request sent

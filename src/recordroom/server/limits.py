@@ -21,3 +21,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     streams: int = 16  # at the same time, of one actor
     listeners: int = 1_000  # who wait for events at the same time as one actor
     squeeze: int = 1_024  # answers from this size on are compressed for those who ask
+    file: int = 2**40  # of a component
+    uploads: int = 256  # under way, of one actor
+    url_seconds: int = 360  # that a signed address is good for

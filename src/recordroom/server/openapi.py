@@ -31,9 +31,11 @@ schemas. Requests and answers are JSON or msgpack, as `Content-Type` and `Accept
 _GROUPS = {
     "room": "Asking and changing",
     "accounts": "Logging in, tokens, passwords",
+    "files": "The bytes of components",
     "events": "What happens in the room, as it happens",
     "health": "For whoever runs the server",
 }
+_PHRASES = {460: "Checksum Mismatch"}  # of tus
 _ALWAYS = (400, 406, 500, 503)
 _WITH_BODY = (408, 413, 415, 422)
 _WITH_ACTOR = (401, 403, 404, 429)
@@ -130,7 +132,7 @@ def _responses(route: Route, schemas: Tree) -> Tree:
 
 def _failure(status: int) -> Tree:
     return {
-        "description": HTTPStatus(status).phrase,
+        "description": _PHRASES.get(status) or HTTPStatus(status).phrase,
         "headers": _HEADERS,
         "content": {wire.JSON: {"schema": {"$ref": "#/components/schemas/Error"}}},
     }
@@ -150,7 +152,7 @@ def _statuses(route: Route) -> Iterable[int]:
         yield from _WITH_BODY
     if not route.open:
         yield from _WITH_ACTOR
-    if route.group in ("room", "events", "accounts"):
+    if route.group in ("room", "events", "accounts", "files"):
         yield from _OF_ROOM
         yield 422
     for error in route.fails:

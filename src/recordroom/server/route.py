@@ -76,6 +76,10 @@ class Routes:
         methods, _ = self._at(path)
         return sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])})
 
+    def answers(self, path: str, method: str) -> bool:
+        """Whether a path has a route for a method, beyond what every path answers."""
+        return method in self._at(path)[0]
+
     def _at(self, path: str) -> tuple[dict[str, Route], str]:
         methods = self._exact.get(path)
         if methods is not None:

@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -139,7 +140,7 @@ async def serve(
 ) -> None:
     """Serve a room until the process is told to stop, or until `should_exit` of the server is set."""
     parse("User")  # the parser takes a while to be made
-    room = await AsyncRoom.open(settings.room)
+    room = await AsyncRoom.open(settings.room, **_room_settings(settings))
     try:
         service = Service(room, accounts(room), settings.limits)
         log = RequestLog(every=settings.log_requests == "all", slow=settings.slow_seconds)
@@ -148,12 +149,32 @@ async def serve(
         if started is not None:
             started(server, service)
         try:
-            async with _webhooks(room, service, settings):
+            async with _webhooks(room, service, settings), _collecting(service):
                 await server.serve(sockets=[listening])
         finally:
             await mounts.close()
+            await service.close()
     finally:
         await room.close()
+
+
+def _room_settings(settings: ServerSettings) -> dict[str, Any]:
+    """What the settings of a server say of the room itself, which keeps it: whoever opens it finds its files."""
+    if not settings.files:
+        return {}
+    return {"files": settings.files if "://" in settings.files else str(Path(settings.files).absolute())}
+
+
+@contextlib.asynccontextmanager
+async def _collecting(service: Service) -> AsyncIterator[None]:
+    """Collect what nobody needs in the block."""
+    task = asyncio.ensure_future(service.files.collect_now_and_then())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 @contextlib.asynccontextmanager

@@ -19,7 +19,9 @@ from ..model.operations import SCHEMA_OPERATIONS, Commit, CommitResult
 from ..query.request import HistoryRequest, Page, QueryRequest, SearchRequest
 from ..store.async_room import AsyncRoom
 from .auth.accounts import Accounts
+from .files import Files
 from .limits import Limits
+from .uploads import Uploads
 
 __all__ = ["Counts", "Service"]
 
@@ -42,10 +44,17 @@ class Service:
         self.accounts = accounts
         self.change_limits(limits or Limits())
         self.counts = Counts()
+        self.files = Files(self)
+        self.uploads = Uploads(self)
         self.stopping = asyncio.Event()  # set as soon as the server is told to stop
         self.farewells: list[Callable[[], Awaitable[None]]] = []  # called then, before connections are closed
         self._streams: dict[str, int] = {}
         self._listeners: dict[str, int] = {}
+
+    async def close(self) -> None:
+        """End what it does by itself."""
+        await self.uploads.close()
+        await self.files.close()
 
     def change_limits(self, limits: Limits) -> None:
         """These hold from the next request on."""

@@ -37,6 +37,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     Beyond loopback a server listens only with `tls_cert` and `tls_key` (files), or with `behind_proxy`: a proxy on
     one of the addresses `proxies` then does TLS, and is believed who the client is. `url` is the address that clients
     use, where it is another. `workers` is how many processes serve a room on PostgreSQL; 0 is one for each core.
+    `files` is where the bytes of components lie, a folder or `s3://…`; the room keeps it as its own setting.
     `dialects` are other systems' interfaces that are answered too, by name: "ftrack".
     `log_requests` "problems" logs requests that failed in the server, or took longer than `slow_seconds`.
     """
@@ -47,6 +48,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     url: str = ""
     workers: int = 1
     dialects: tuple[str, ...] = ()
+    files: str = ""
     tls_cert: str = ""
     tls_key: str = ""
     behind_proxy: bool = False

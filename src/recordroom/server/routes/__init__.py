@@ -1,12 +1,13 @@
 """Every route, in the order of the documentation."""
 
-from . import accounts, data, documents, events, health, rooms, webhooks
+from . import accounts, data, documents, events, files, health, rooms, webhooks
 
 __all__ = ["ROUTES"]
 
 ROUTES = (
     *data.ROUTES,
     *rooms.ROUTES,
+    *files.ROUTES,
     *events.ROUTES,
     *webhooks.ROUTES,
     *accounts.ROUTES,
