@@ -57,8 +57,14 @@ MEMBER = "99999999-0000-4000-8000-000000000000"
     ],
 )
 def test_chunked_ids_lie_over_four_folders(given: dict[str, Any], path: str) -> None:
-    assert ChunkedId().resource_identifier(given) == path
-    assert ChunkedId("shows").resource_identifier(given) == f"shows/{path}"
+    assert ChunkedId(first=True).resource_identifier(given) == path
+    assert ChunkedId("shows", first=True).resource_identifier(given) == f"shows/{path}"
+
+
+def test_chunked_ids_go_by_what_differs_among_ids_of_one_day() -> None:
+    assert ChunkedId().resource_identifier(component(id=f"{ID[:-4]}abcd")) == f"a/b/c/d/{ID[:-4]}abcd.exr"
+    member = component(container=component("SequenceComponent", id=f"{ID[:-4]}abcd"), name="0042")
+    assert ChunkedId("x").resource_identifier(member) == f"x/a/b/c/d/{ID[:-4]}abcd/file.0042.exr"
 
 
 BASE = "my_project/seq/asset_a/v001"

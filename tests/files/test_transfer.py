@@ -74,3 +74,10 @@ def test_what_is_read_is_verified_at_its_end() -> None:
     assert b"".join(verified([b"ab"], "x", "md5:other")) == b"ab"
     with pytest.raises(ChecksumMismatch):
         list(verified([b"ac"], "x", checksum_of([b"ab"])))
+
+
+def test_a_file_that_grows_without_end_is_left(memory: MemoryAccessor, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Source(memory, "a")
+    monkeypatch.setattr(memory, "read", lambda path, start: iter(lambda: bytes(CHUNK), None))
+    with pytest.raises(ChecksumMismatch, match="changed while"):
+        MemoryAccessor().write("b", source)

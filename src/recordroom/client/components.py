@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,18 +35,16 @@ def create_component(
     session: Session, path: str | Path, data: Mapping[str, Any] | None, location: Entity | str | None, **options: Any
 ) -> Entity:
     """A component of a file, of a sequence, or of a folder with what is in it; see `Session.create_component`."""
-    text, given = os.fspath(path), dict(data or {})
+    given = dict(data or {})
     place = _place_for(session, given, location)
-    made = _made(session, text, given)
-    if place is not None:
-        try:
+    draft = _Draft(session)
+    try:
+        made = draft.of(os.fspath(path), given)
+        if place is not None:
             session.files.add_components([made], place.location, **options)
-        except BaseException:
-            for each in tree_of([made]):
-                session.locations.origins.pop(each, None)
-            if session.state(made) == "created":
-                session.delete(tree_of([made]))
-            raise
+    except BaseException:
+        draft.forget()
+        raise
     return made
 
 
@@ -59,57 +58,70 @@ def _place_for(session: Session, data: Mapping[str, Any], location: Entity | str
     return next(iter(session.locations), None)
 
 
-def _made(session: Session, text: str, data: dict[str, Any]) -> Entity:
-    if Path(text).is_dir():
-        return _container(session, Path(text), data)
-    if not Path(text).is_file() and Sequence.is_one(text):
-        return _sequence(session, _listed(text), data)
-    return _file(session, text, data)
+class _Draft:
+    """The components that one call makes; where it fails, they were never made."""
 
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._made: list[Entity] = []
 
-def _file(session: Session, text: str, data: dict[str, Any]) -> Entity:
-    size = _size(text)
-    data.setdefault("size", size)
-    data.setdefault("file_type", file_type(session, text))
-    data.setdefault("name", _stem(Path(text).name, data["file_type"]))
-    return _at_origin(session, session.create("FileComponent", data), text)
+    def of(self, path: str, data: dict[str, Any]) -> Entity:
+        """The component of a path."""
+        if path and Path(path).is_dir():
+            return self._container(Path(path), data)
+        if not Path(path).is_file() and Sequence.is_one(path):
+            return self._sequence(_listed(path), data)
+        return self._file(path, data)
 
+    def forget(self) -> None:
+        """Take all back that is not committed."""
+        new = [each for each in self._made if self._session.state(each) == "created"]
+        for each in new:
+            self._session.locations.origins.pop(each, None)
+        self._session.delete(new)
 
-def _sequence(session: Session, found: Sequence, data: dict[str, Any]) -> Entity:
-    sizes = _sizes(found, data.get("size"))
-    data.setdefault("size", sum(sizes))
-    data.setdefault("padding", found.padding)
-    data.setdefault("file_type", file_type(session, found.pattern))
-    data.setdefault("name", posixpath.basename(found.head).rstrip("._- ") or posixpath.basename(found.pattern))
-    made = _at_origin(session, session.create("SequenceComponent", data), found.pattern)
-    for index, size in zip(found.indexes, sizes, strict=True):
-        member = {"name": found.number(index), "container": made, "size": size, "file_type": made["file_type"]}
-        _at_origin(session, session.create("FileComponent", member), found.file(index))
-    return made
+    def _file(self, path: str, data: dict[str, Any]) -> Entity:
+        size = _size(path)
+        data.setdefault("size", size)
+        data.setdefault("file_type", file_type(self._session, path))
+        data.setdefault("name", _stem(Path(path).name, data["file_type"]))
+        return self._create("FileComponent", data, path)
 
+    def _sequence(self, found: Sequence, data: dict[str, Any]) -> Entity:
+        sizes = _sizes(found, data.get("size"))
+        data.setdefault("size", sum(sizes))
+        data.setdefault("padding", found.padding)
+        data.setdefault("file_type", file_type(self._session, found.pattern))
+        data.setdefault("name", posixpath.basename(found.head).rstrip("._- ") or posixpath.basename(found.pattern))
+        made = self._create("SequenceComponent", data, found.pattern)
+        for index, size in zip(found.indexes, sizes, strict=True):
+            member = {"name": found.number(index), "container": made, "size": size, "file_type": made["file_type"]}
+            self._create("FileComponent", member, found.file(index))
+        return made
 
-def _container(session: Session, folder: Path, data: dict[str, Any]) -> Entity:
-    data.setdefault("name", Path(os.path.abspath(folder)).name)  # noqa: PTH100 - links keep their names
-    made = _at_origin(session, session.create("ContainerComponent", data), str(folder))
-    total = 0
-    for each in sorted(folder.iterdir()):
-        # What a link points to may lie anywhere, above the folder too.
-        if each.is_symlink():
-            raise InvalidValue(
-                type="ContainerComponent", attribute="path", value=str(each),
-                expected="files and folders; a symbolic link is neither",
-            )  # fmt: skip
-        inside = {"container": made}
-        member = _container(session, each, inside) if each.is_dir() else _file(session, str(each), inside)
-        total += member["size"]
-    if "size" not in data:
-        made["size"] = total
-    return made
+    def _container(self, folder: Path, data: dict[str, Any]) -> Entity:
+        data.setdefault("name", Path(os.path.abspath(folder)).name)  # noqa: PTH100 - links keep their names
+        made = self._create("ContainerComponent", data, str(folder))
+        total = 0
+        for each in sorted(folder.iterdir()):
+            # What a link points to may lie anywhere, above the folder too.
+            if each.is_symlink():
+                raise InvalidValue(
+                    type="ContainerComponent", attribute="path", value=str(each),
+                    expected="files and folders; a symbolic link is neither",
+                )  # fmt: skip
+            inside = {"container": made}
+            member = self._container(each, inside) if each.is_dir() else self._file(str(each), inside)
+            total += member["size"]
+        if "size" not in data:
+            made["size"] = total
+        return made
 
-
-def _at_origin(session: Session, component: Entity, path: str) -> Entity:
-    session.locations.origins[component] = os.path.abspath(path)  # noqa: PTH100 - links keep their names
-    return component
+    def _create(self, type_name: str, data: dict[str, Any], path: str) -> Entity:
+        made = self._session.create(type_name, data)
+        self._made.append(made)
+        self._session.locations.origins[made] = os.path.abspath(path)  # noqa: PTH100 - links keep their names
+        return made
 
 
 def file_type(session: Session, path: str) -> str:
@@ -123,9 +135,13 @@ def _stem(name: str, ending: str) -> str:
 
 def _size(text: str) -> int:
     try:
-        return Path(text).stat().st_size
+        found = Path(text).stat()
     except (OSError, ValueError) as error:
         raise NoSuchFile(where="this machine", path=text) from error
+    # Devices and pipes never end.
+    if not text or not stat.S_ISREG(found.st_mode):
+        raise NoSuchFile(f"{text!r} is no file.", where="this machine", path=text)
+    return found.st_size
 
 
 def _sizes(found: Sequence, total: int | None) -> list[int]:

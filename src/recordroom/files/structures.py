@@ -49,9 +49,14 @@ class ById:
 
 @dataclass(frozen=True, slots=True)
 class ChunkedId:
-    """`1/2/3/4/56789….exr`: the id over four folders, so that none has too many entries. Members lie in their container."""
+    """`a/9/f/4/….exr`: ids over folders by their last four digits, so that none has too many entries.
+
+    Members lie in their container. The first digits of ids are the time of their making, alike for weeks, so that with
+    `first=True` (`0/1/a/1/fd4f-….exr`, as other systems have it) ids of today lie in one folder.
+    """
 
     prefix: str = ""
+    first: bool = False
 
     def resource_identifier(self, component: Mapping[str, Any], source: str | None = None) -> str:
         """The path below `prefix`."""
@@ -63,7 +68,8 @@ class ChunkedId:
         if container is not None:
             own = [self.resource_identifier(container), identity]
         else:
-            own = [self.prefix, *identity[:4], identity[4:]]
+            own = [self.prefix, *(identity[:4] if self.first else identity[-4:])]
+            own.append(identity[4:] if self.first else identity)
         if kind == _SEQUENCE:
             own.append(f"file.{form_of(component['padding'])}{ending}")
         elif kind == _FILE:

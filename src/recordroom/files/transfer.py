@@ -73,6 +73,8 @@ class Source:
             return
         self._sum.update(new)
         self._summed += len(new)
+        if self._summed > self.size:
+            self._check()
         if self._progress is not None:
             self._progress(len(new))
 
