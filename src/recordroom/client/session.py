@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from ..model.template import Template
     from .events import Events
     from .files import Files
+    from .jobs import Jobs
     from .locations import Locations
     from .plugins import Plugin
     from .production import Production
@@ -96,6 +97,7 @@ class Session:
         self._known: Identity | None = None
         self._hub: Events | None = None
         self._locations: Locations | None = None
+        self._jobs: Jobs | None = None
         self.hooks = Hooks(self)
         self.plugins: tuple[Plugin, ...] = ()
 
@@ -484,6 +486,46 @@ class Session:
 
         self._check_open()
         return availabilities(self, components, locations)
+
+    # --- jobs and media --------------------------------------------------------------------------
+
+    @property
+    def jobs(self) -> Jobs:
+        """Work that is done later: `submit`, `cancel`, `retry`, `wait`; `register` handlers and `run_pending` or `work` to do it."""
+        from .jobs import Jobs
+
+        self._check_open()
+        with self._lock:
+            if self._jobs is None:
+                self._jobs = Jobs(self)
+            return self._jobs
+
+    def encode_media(
+        self,
+        media: str | FilePath | Entity,
+        version: Entity | str | None = None,
+        keep_original: bool | Literal["auto"] = "auto",
+    ) -> Entity:
+        """A new job that makes what browsers play of a file or a FileComponent in the room's own location, and a picture of it.
+
+        A file becomes a component there first, and all that the session has recorded is committed. The outputs are related to the
+        job by `job_components`, and belong to `version` if one is given. The original is kept if it is a component and deleted
+        if it is a file, unless `keep_original` says otherwise. NoSuchFile, InvalidValue.
+        """
+        from .media import encode_media
+
+        self._check_open()
+        return encode_media(self, media, version, keep_original)
+
+    def create_thumbnail(self, entity: Entity, source: str | FilePath | Entity, size: int = 300) -> Entity:
+        """A small picture of a file or FileComponent, fitted into `size` × `size`, as the thumbnail of an entity; its component.
+
+        Committed with all that the session has recorded. InvalidMedia, MediaLimit.
+        """
+        from .media import create_thumbnail
+
+        self._check_open()
+        return create_thumbnail(self, entity, source, size)
 
     # --- files of rows ---------------------------------------------------------------------------
 

@@ -98,6 +98,15 @@ class Room:
         """The same room for another actor, for as long as this one is open."""
         return Room(self._open, lambda: None, actor)
 
+    @property
+    def is_owner(self) -> bool:
+        """Whether it is the owner's: rules are for others."""
+        return self._who == OWNER
+
+    def acting_as(self, name: str) -> Room:
+        """The same room for the user of that name, or the owner; UnknownName where there is none."""
+        return self.acting(OWNER if name == OWNER.name else self._open.driver.run(_user(self._open, name)))
+
     def __enter__(self) -> Room:
         return self
 

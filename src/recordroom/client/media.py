@@ -1,0 +1,178 @@
+"""Media of a session: `encode_media` hands in a job that makes what browsers play; `create_thumbnail` makes a small picture.
+
+The data of the job is JSON: `{"output": [{"format", "component_id"}, …], "source_component_id", "keep_original"}`, and `version_id`
+where a version was given. It names the outputs before they are there; the job's result names those that came of it.
+"""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID, uuid4
+
+from ..errors import InvalidValue, NotFound
+from ..files.fixed import SERVER
+from .entity import Entity
+
+if TYPE_CHECKING:
+    from ..media import Encoded, Output
+    from .job_worker import Running
+    from .session import Session
+
+__all__ = ["Keep", "create_thumbnail", "encode", "encode_media", "job_data"]
+
+Keep = bool | Literal["auto"]
+
+MP4, IMAGE, THUMBNAIL = "ftrackreview-mp4", "ftrackreview-image", "thumbnail"
+_THUMBNAIL_SIZE = 300
+
+
+# --- hand in --------------------------------------------------------------------------------------
+
+
+def encode_media(
+    session: Session, media: str | Path | Entity, version: Entity | str | None, keep_original: Keep
+) -> Entity:
+    """The job that encodes a file or a component; see `Session.encode_media`."""
+    if keep_original not in (True, False, "auto"):
+        _wrong("keep_original", keep_original, 'True, False or "auto"')
+    given = isinstance(media, Entity)
+    belongs = _version(session, version)
+    source = _component(media) if isinstance(media, Entity) else _brought(session, Path(media))
+    keep = given if keep_original == "auto" else keep_original
+    data = job_data(source["id"], source["file_type"] or "", belongs and belongs["id"], keep_original=keep)
+    return session.jobs.submit("encode_media", data)
+
+
+def job_data(source: Any, file_type: str, version: Any, *, keep_original: bool) -> dict[str, Any]:
+    """The data of a job that encodes a component: what it will make, judged by the ending of its name."""
+    sort = (mimetypes.guess_type(f"a{file_type}")[0] or "").partition("/")[0]
+    formats = ["image/jpeg"] if sort == "image" and file_type != ".gif" else ["video/mp4", "image/jpeg"]
+    data = {
+        "output": [{"format": each, "component_id": str(uuid4())} for each in formats],
+        "source_component_id": str(source),
+        "keep_original": keep_original,
+    }
+    return data if version is None else {**data, "version_id": str(version)}
+
+
+def _version(session: Session, version: Entity | str | None) -> Entity | None:
+    if version is None or isinstance(version, Entity):
+        return version
+    found = session.get("AssetVersion", version)
+    if found is None:
+        raise NotFound(type="AssetVersion", entity=version)
+    return found
+
+
+def _component(media: Entity) -> Entity:
+    if not media._schema.is_a(media._type, "FileComponent"):
+        _wrong("media", media, "a path or a FileComponent")
+    return media
+
+
+def _brought(session: Session, path: Path) -> Entity:
+    return session.create_component(path, {}, location=SERVER, commit=False)
+
+
+def _wrong(attribute: str, value: Any, expected: str) -> None:
+    raise InvalidValue(type="Session", attribute=attribute, value=value, expected=expected)
+
+
+def create_thumbnail(session: Session, entity: Entity, source: str | Path | Entity, size: int) -> Entity:
+    """The component of a small picture, which becomes the entity's thumbnail; see `Session.create_thumbnail`."""
+    from ..media import thumbnail
+
+    if "thumbnail" not in entity._facts.plain:
+        _wrong("entity", entity, "an entity that has a thumbnail")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = _fetched(session, source, folder) if isinstance(source, Entity) else Path(source)
+        thumbnail(path, folder / f"{THUMBNAIL}.jpg", size)
+        made = session.create_component(folder / f"{THUMBNAIL}.jpg", {"name": THUMBNAIL}, location=SERVER, commit=False)
+    entity["thumbnail"] = made
+    session.commit()
+    return made
+
+
+def _fetched(session: Session, component: Entity, folder: Path) -> Path:
+    (path,) = session.files.download(_component(component), folder / f"source{component['file_type'] or ''}")
+    return path
+
+
+# --- do it ----------------------------------------------------------------------------------------
+
+
+def encode(running: Running) -> dict[str, Any]:
+    """The handler of jobs of type `encode_media`: makes components, and leaves them to be committed with the job's end."""
+    from .. import media
+
+    data, session = _read(running.data), running.session
+    source = session.get("FileComponent", data["source_component_id"])
+    if source is None:
+        raise NotFound(type="FileComponent", entity=data["source_component_id"])
+    with tempfile.TemporaryDirectory(prefix="recordroom-media-") as name:
+        folder = Path(name)
+        path = _fetched(session, source, folder)
+        running.log(f"Encoding {source['name']}{source['file_type'] or ''}, {source['size']} bytes.")
+        made = media.encode(path, folder, progress=lambda part: running.progress(0.9 * part))
+        running.check()
+        outputs = [_kept(running, data, folder, made, each) for each in made.outputs]
+    if not data.get("keep_original", True):
+        session.delete(source)
+    return {"output": outputs, "source": {"format": made.source.format, "codec": made.source.codec}}
+
+
+def _read(data: Any) -> dict[str, Any]:
+    try:
+        UUID(data["source_component_id"])
+        return {**data, "output": [dict(each) for each in data.get("output", ())]}
+    except (TypeError, KeyError, ValueError) as error:
+        expected = "an object with source_component_id and output"
+        raise InvalidValue(type="Job", attribute="data", value=str(data)[:100], expected=expected) from error
+
+
+def _kept(running: Running, data: dict[str, Any], folder: Path, made: Encoded, output: Output) -> dict[str, Any]:
+    """Bring an output to the room, as a component of the job and of its version."""
+    session = running.session
+    values: dict[str, Any] = {
+        "id": _planned(data, output.format),
+        "name": output.name,
+        "metadata": {"ftr_meta": json.dumps(_facts(output))},
+    }
+    if "version_id" in data:
+        values["version"] = data["version_id"]
+    _forget_attempt(session, values["id"])
+    component = session.create_component(folder / output.file, values, location=SERVER, commit=False)
+    session.create("JobComponent", {"job": running.job, "component": component})
+    return {"format": output.format, "component_id": str(component["id"])}
+
+
+def _planned(data: dict[str, Any], format: str) -> str:
+    """The id that the job's data has for an output of this sort; another where it has none."""
+    sort = format.partition("/")[0]
+    wanted = ("video", "audio") if sort != "image" else ("image",)
+    for each in data["output"]:
+        if str(each.get("format", "")).partition("/")[0] in wanted:
+            return str(each["component_id"])
+    return str(uuid4())
+
+
+def _forget_attempt(session: Session, component: str) -> None:
+    """What an attempt that did not end left under this id is taken away."""
+    accessor = session.locations[SERVER].reached()
+    if session.get("FileComponent", component) is None and accessor.is_file(component):
+        accessor.remove(component)
+
+
+def _facts(output: Output) -> dict[str, Any]:
+    """What players of ftrack want to know of it."""
+    if output.format.startswith("image/"):
+        return {"format": "image", "width": output.width, "height": output.height}
+    rate = output.rate or 0
+    return {
+        "frameIn": 0, "frameOut": max(output.frames - 1, 0), "frameRate": rate, "width": output.width, "height": output.height
+    }  # fmt: skip
