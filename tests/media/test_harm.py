@@ -191,9 +191,7 @@ def test_who_is_told_of_progress_may_end_it(tmp_path: Path) -> None:
 
 
 def test_it_ends_with_whoever_started_it(tmp_path: Path, long_film: Path) -> None:
-    code = (
-        f"from recordroom.media import encode; encode({str(tmp_path / 'a.mkv')!r}, {str(tmp_path)!r}, progress=print)"
-    )
+    code = f"from recordroom.media import encode; encode({str(long_film)!r}, {str(tmp_path)!r}, progress=print)"
     with subprocess.Popen([sys.executable, "-u", "-c", code], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         parent.stdout.readline()
