@@ -29,7 +29,8 @@ def _settings_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     """Profiles and variables of whoever runs the tests count for nothing."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RECORDROOM_CONFIG", str(tmp_path_factory.mktemp("config")))
-        for name in ("URL", "API_KEY", "USER", "PROFILE", "DATABASE", "PROJECT"):
+        patch.setenv("RECORDROOM_CACHE", str(tmp_path_factory.mktemp("caches")))
+        for name in ("URL", "API_KEY", "USER", "PROFILE", "DATABASE", "PROJECT", "PLUGINS", "SCHEMA_CACHE"):
             patch.delenv(f"RECORDROOM_{name}", raising=False)
         yield
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .client.extending import begin
+from .client.extending import Beginning, begin
 from .client.session import Session
 from .client.urls import is_loopback, is_server
 from .errors import InvalidValue, RoomNotFound
 
 if TYPE_CHECKING:
     from .client.credentials import Credentials
+    from .client.keys import KeyMaker
     from .client.retry import Retry
     from .client.target import Target
     from .client.transport import Transport
@@ -45,7 +46,9 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
     ca_certs: str | Path | None = None,
     retry: Retry | None = None,
     insecure: bool | None = None,
-    cache: bool | str | Path | None = None,
+    cache: Any = None,
+    cache_key_maker: KeyMaker | None = None,
+    schema_cache: str | Path | Literal[False] | None = None,
     plugins: Sequence[str | Path] | Literal[False] | None = None,
     plugin_arguments: Mapping[str, Any] | None = None,
     connect_events: bool = False,
@@ -64,7 +67,9 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
     `timeout` is in seconds, or (seconds to connect, seconds to read); `headers` and `cookies` go with every request;
     `ca_certs` is a file of certificates to trust; `retry` says how requests are tried again. A credential is sent over
     http:// to this machine only, unless `insecure=True`. With `cache=True`, or a folder, entities that were loaded by id
-    are kept on disk for the next session and not sent again while they are unchanged.
+    are kept on disk for the next session and not sent again while they are unchanged. `cache` may also be one of your own
+    (`recordroom.client.caches`), or a function that gives one for the session; `cache_key_maker` makes its keys. What a
+    database's types are is kept in the folder `schema_cache`, in RECORDROOM_SCHEMA_CACHE or beside other caches; False keeps it nowhere.
 
     `plugins` are folders (or files) of plugins instead of those in RECORDROOM_PLUGINS and of installed packages; False for
     none. Each gets of `plugin_arguments` what it takes. With `connect_events`, a thread delivers the room's events.
@@ -78,6 +83,7 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
             f'Which room? Give connect("studio.room") a folder, postgresql://… or https://…, or set {VARIABLE}.',
             path=None,
         )
+    own = None if cache is None or isinstance(cache, bool | str | Path) else cache
     embedded = {"actor": actor, "mode": mode, "create": create, "wait": wait, **settings}
     served = {
         "api_key": api_key,
@@ -89,7 +95,8 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
         "ca_certs": ca_certs,
         "retry": retry,
         "insecure": insecure,
-        "cache": cache,
+        "cache": cache if own is None else None,
+        "schema_cache": schema_cache,
     }
     transport = _remote(target, embedded, served) if is_server(target.url) else _room(target.url, embedded, served)
     try:
@@ -100,7 +107,7 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
         transport.close()
         raise
     try:
-        begin(session, plugins, plugin_arguments, connect_events=connect_events)
+        begin(session, Beginning(plugins, plugin_arguments, own, cache_key_maker, connect_events))
     except BaseException:
         session.close()
         raise
@@ -120,6 +127,7 @@ def _remote(target: Target, others: Mapping[str, Any], given: Mapping[str, Any])
     from .client.calls import Caller
     from .client.http import Options, timeouts
     from .client.remote import RemoteRoom
+    from .client.schema_cache import SchemaCache
 
     where, credentials = str(target.url), _credentials(target, given)
     if not given["insecure"]:
@@ -130,7 +138,8 @@ def _remote(target: Target, others: Mapping[str, Any], given: Mapping[str, Any])
         ca_certs=None if given["ca_certs"] is None else str(given["ca_certs"]),
         **timeouts(given["timeout"]),
     )
-    room = RemoteRoom(Caller(where, credentials, options=options, retry=given["retry"]))
+    schemas = None if given["schema_cache"] is False else SchemaCache.of(given["schema_cache"])
+    room = RemoteRoom(Caller(where, credentials, options=options, retry=given["retry"]), schemas=schemas)
     if not given["cache"]:
         return room
     from .client.cache import CachedRoom, cache_folder

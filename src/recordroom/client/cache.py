@@ -14,7 +14,7 @@ import secrets
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,7 +22,9 @@ from ..model.schema import Schema
 from ..query.request import Fresh, FreshRequest, Page, QueryRequest
 from ..query.syntax import In, Parameter
 from ..query.syntax import Path as NamePath
-from .remote import RemoteRoom
+
+if TYPE_CHECKING:
+    from .remote import RemoteRoom
 
 __all__ = ["CachedRoom", "cache_folder"]
 

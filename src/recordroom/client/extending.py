@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..errors import InvalidValue
-from .entity import Entity
+from .entity import Entity, make_class
 from .hooks import Hook
 from .plugins import load_plugins
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .facts import TypeFacts
     from .session import Session
 
-__all__ = ["begin", "configure", "extension_of"]
+__all__ = ["Beginning", "begin", "configure", "construct"]
 
 # What an entity is made of: a class that plugins give must leave it alone.
 _RESERVED = frozenset({
@@ -31,33 +31,54 @@ _RESERVED = frozenset({
 _log = logging.getLogger("recordroom.hooks")
 
 
-def extension_of(session: Session, facts: TypeFacts) -> tuple[type, ...]:
-    """The class that hooks give to a type, if any. InvalidValue for two different ones, and for one that cannot be."""
+def construct(session: Session, facts: TypeFacts, base: type[Entity]) -> type[Entity]:
+    """The class of a type, with what hooks give to it. InvalidValue for two different ones, and for one that cannot be."""
+    given = _given(session, facts)
+    if given is None:
+        return make_class(session, facts, base)
+    hook, cls = given
+    try:
+        return make_class(session, facts, base, (cls,))
+    except TypeError as error:
+        expected = f"a class without state: methods, properties and constants ({error})"
+        raise _wrong(hook, facts.name, cls, expected) from error
+
+
+def _given(session: Session, facts: TypeFacts) -> tuple[Hook, type] | None:
+    """The one class that hooks give to a type, and which of them did."""
     if not session.hooks.wants("construct-type"):
-        return ()
+        return None
     data = {"type": facts.name, "definition": facts.schema[facts.name]}
     given = [(hook, cls) for hook, cls in session.hooks.collect("construct-type", data) if cls is not None]
     if not given:
-        return ()
+        return None
     (first, found), *rest = given
     for hook, cls in rest:
         if cls is not found:
             raise _two(facts.name, (first, found), (hook, cls))
     _check(first, found, facts)
-    return (found,)
+    return first, found
 
 
-def begin(
-    session: Session,
-    paths: Sequence[str | Path] | Literal[False] | None,
-    arguments: Mapping[str, Any] | None,
-    *,
-    connect_events: bool,
-) -> None:
-    """What follows when a session is connected: its plugins, its hooks and, where that is wanted, its events."""
-    session.plugins = tuple(load_plugins(session, paths, arguments))
+class Beginning(NamedTuple):
+    """What somebody wants of a session beside its room: plugins, a cache of their own, events."""
+
+    plugins: Sequence[str | Path] | Literal[False] | None = None
+    plugin_arguments: Mapping[str, Any] | None = None
+    cache: Any = None
+    cache_key_maker: Any = None
+    connect_events: bool = False
+
+
+def begin(session: Session, wanted: Beginning) -> None:
+    """What follows when a session is connected: its cache, its plugins, its hooks and, where that is wanted, its events."""
+    if wanted.cache is not None:
+        from .entity_cache import entity_cache
+
+        session._cache = entity_cache(session, wanted.cache, wanted.cache_key_maker)
+    session.plugins = tuple(load_plugins(session, wanted.plugins, wanted.plugin_arguments))
     configure(session, "ready")
-    if connect_events:
+    if wanted.connect_events:
         session.events.connect()
 
 

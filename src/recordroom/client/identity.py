@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InvalidValue
 from ..model.schema import Schema
 from ..query.request import Page as WirePage
-from .entity import Entity, learn, make_class
-from .extending import extension_of
+from .entity import Entity, learn
+from .extending import construct
 from .facts import TypeFacts
 from .pages import Page, distinct, from_wire, prefixes
 from .pause import paused_collector
@@ -84,8 +84,7 @@ class Identity:
                 raise InvalidValue(type=type_name, attribute="construct-type", value=type_name, expected=expected)
             self._constructing.add(type_name)
             try:
-                extension = extension_of(self._session, facts)
-                return self._classes.setdefault(type_name, make_class(self._session, facts, base, extension))
+                return self._classes.setdefault(type_name, construct(self._session, facts, base))
             finally:
                 self._constructing.discard(type_name)
 

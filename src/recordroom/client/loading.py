@@ -230,16 +230,23 @@ class Loader:
             known = {each: session._identity.find(facts.root, each) for each in wanted}
         unknown = [each for each, entity in known.items() if entity is None or _is_stub(entity)]
         for some in chunks(unknown, session.page_size):
-            wire = self.fetch(facts.name, some, facts.default_names)
+            pages = self._by_id(facts, some)
             with session._lock:
                 known.update(dict.fromkeys(some))
-                for entity in session._identity.meet(wire):
-                    known[entity._id] = entity
+                for wire in pages:
+                    known.update((entity._id, entity) for entity in session._identity.meet(wire))
         fitting = set(session.schema.subtypes(facts.name))
         return [
             None if entity is None or entity._type not in fitting or session._work.is_deleted(entity) else entity
             for entity in map(known.__getitem__, wanted)
         ]
+
+    def _by_id(self, facts: TypeFacts, ids: Sequence[bytes]) -> list[WirePage]:
+        """Whole entities by id: from the cache that people brought, if they did, and from the room."""
+        cache = self._session._cache
+        if cache is None:
+            return [self.fetch(facts.name, ids, facts.default_names)]
+        return cache.pages(facts, ids, lambda some: self.fetch(facts.name, some, facts.default_names))
 
     def refresh(self, entities: Iterable[Entity]) -> None:
         """Load entities again; local edits stay and count as based on what came."""

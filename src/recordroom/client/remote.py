@@ -43,6 +43,7 @@ from ..query.subscriptions import Followed, FollowRequest
 from .calls import Caller, Request
 from .credentials import Credentials
 from .retry import NEVER
+from .schema_cache import SchemaCache
 
 __all__ = ["Me", "RemoteRoom"]
 
@@ -71,13 +72,14 @@ class _Known(NamedTuple):
 class RemoteRoom:
     """The room of a server, as `caller` reaches it. Safe to use from several threads.
 
-    `longest_wait` is how many seconds one `follow` may wait.
+    `longest_wait` is how many seconds one `follow` may wait. Schemas are kept in `schemas`, if there is one, between sessions.
     """
 
     longest_wait = 20.0
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, *, schemas: SchemaCache | None = None) -> None:
         self.caller = caller
+        self._kept_schemas = schemas
         self.where = caller.where
         self._lock = threading.Lock()
         self._schemas: dict[str, _Known] = {}
@@ -120,18 +122,28 @@ class RemoteRoom:
 
     def schema(self, database: str, revision: int | None = None) -> Schema:
         """The schema of `database` now: the same object as long as nothing changed, which is then all that travels."""
-        known = self._schemas.get(database)
+        known = self._known_schema(database)
         request = Request(method="GET", path=f"/v1/schema/{_part(database)}")
         reply, tag = self.caller.ask_changed(request, SchemaReply, "" if known is None else known.tag)
         if known is not None and reply is None:
-            return known.schema
+            return self._schemas.setdefault(database, known).schema
         assert reply is not None
         found = Schema(reply.types, reply.revision)
+        if self._kept_schemas is not None:
+            self._kept_schemas.write(self.where, reply, tag)
         with self._lock:
             known = self._schemas.get(database)
             if known is None or (known.schema.revision, known.schema.hash) != (found.revision, found.hash):
                 self._schemas[database] = known = _Known(found, tag)
             return known.schema
+
+    def _known_schema(self, database: str) -> _Known | None:
+        """The schema as it was seen last, by this session or by one before; the server is asked whether it is still that."""
+        known = self._schemas.get(database)
+        if known is None and self._kept_schemas is not None:
+            kept = self._kept_schemas.read(self.where, database)
+            return None if kept is None else _Known(*kept)
+        return known
 
     def databases(self) -> list[DatabaseInfo]:
         """Every database of the room, by key."""

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ..model.schema_diff import SchemaPlan
     from ..model.schema_file import SchemaDocument
     from ..model.template import Template
+    from .entity_cache import EntityCache
     from .events import Events
     from .files import Files
     from .jobs import Jobs
@@ -100,6 +101,7 @@ class Session:
         self._jobs: Jobs | None = None
         self.hooks = Hooks(self)
         self.plugins: tuple[Plugin, ...] = ()
+        self._cache: EntityCache | None = None
 
     def __repr__(self) -> str:
         state = " (closed)" if self._is_closed else f" at revision {self._at}" if self._at is not None else ""
@@ -371,7 +373,6 @@ class Session:
         return plan
 
     @property
-    @property
     def production(self) -> Production:
         """For rooms with the template "production": statuses and types of projects, notes, timers."""
         from .production import Production
@@ -379,6 +380,7 @@ class Session:
         self._check_open()
         return Production(self)
 
+    @property
     def databases(self) -> Databases:
         """The databases of the room by key; `create` and `drop` change them."""
         return Databases(self.transport)

@@ -22,6 +22,8 @@ from ..query.request import (
     AccessRequest,
     Change,
     DatabaseInfo,
+    Fresh,
+    FreshRequest,
     Header,
     HistoryRequest,
     Hit,
@@ -267,6 +269,10 @@ class Room:
     def journal(self, after: int = 0, limit: int = 100) -> Sequence[JournalEntry]:
         """Commits with a revision above `after`, oldest first."""
         return self._read(self._requests.journal(after, limit))
+
+    def fresh(self, request: FreshRequest) -> Fresh:
+        """What a cache must forget since it looked last."""
+        return self._read(self._requests.fresh(request))
 
     def header(self, revision_or_id: int | bytes) -> Header:
         """One commit without its operations."""
