@@ -13,6 +13,8 @@ from ...server.errors import MethodNotAllowed, NoSuchPath
 from ...server.service import Service
 from ...server.settings import ServerSettings
 from .actions import ACTIONS, Asked
+from .batches import WRITES
+from .committing import committed
 from .credentials import identified_by_headers
 from .errors import InvalidAction, body_of, status_of
 
@@ -53,7 +55,7 @@ class Api:
         identity = await identified_by_headers(call)
         operations = _operations(await call.body())
         asked = Asked(self.service, self.settings, identity)
-        return msgspec.json.encode([await _result(asked, each) for each in operations])
+        return msgspec.json.encode(await results(asked, operations))
 
     async def close(self) -> None:
         """Nothing goes on by itself."""
@@ -66,8 +68,24 @@ def _operations(body: bytes) -> list[dict[str, Any]]:
         raise InvalidRequest(reason=str(error)) from None
 
 
-async def _result(asked: Asked, operation: dict[str, Any]) -> Any:
-    action = ACTIONS.get(str(operation.get("action")))
-    if action is None:
-        raise InvalidAction(action=str(operation.get("action"))[:100])
-    return await action(asked, operation)
+def _action_of(operation: dict[str, Any]) -> str:
+    action = str(operation.get("action"))
+    if action not in WRITES and action not in ACTIONS:
+        raise InvalidAction(action=action[:100])
+    return action
+
+
+async def results(asked: Asked, operations: list[dict[str, Any]]) -> list[Any]:
+    """The result of each operation. What changes entities is one commit, which stands where the last of it does."""
+    actions = [_action_of(each) for each in operations]
+    writing = [place for place, action in enumerate(actions) if action in WRITES]
+    found: list[Any] = [None] * len(operations)
+    for place, operation in enumerate(operations):
+        if place not in writing:
+            found[place] = await ACTIONS[actions[place]](asked, operation)
+        elif place == writing[-1]:
+            batch = [operations[each] for each in writing]
+            made = await committed(asked.service, asked.room, asked.identity.actor, batch)
+            for each, result in zip(writing, made, strict=True):
+                found[each] = result
+    return found

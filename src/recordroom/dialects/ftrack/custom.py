@@ -6,13 +6,14 @@ import json
 from typing import Any
 
 from ...model.ids import show_id
+from ...model.schema import Schema
 from ...query.request import Page
 from ...query.syntax import In, Parameter, Path, Query, Selected
 from .configurations import Configuration
 from .reading import Node, Reader
 from .values import shown_column
 
-__all__ = ["applicable", "configurations_of", "dense_values", "value_row"]
+__all__ = ["applicable", "configurations_of", "dense_values", "natives_of_value", "value_row"]
 
 _BY_ID = In(Path(("id",)), (Parameter("ids"),))
 _MOST = 10_000
@@ -129,3 +130,9 @@ def _by_root(reader: Reader, kinds: dict[bytes, str]) -> dict[str, list[bytes]]:
     for entity, kind in kinds.items():
         found.setdefault(reader.schema.root(kind), []).append(entity)
     return found
+
+
+def natives_of_value(schema: Schema, configuration: Configuration, kind: str | None) -> list[str]:
+    """The native types whose attribute keeps the value of an entity; all that may, where its type is not known."""
+    natives = configuration.natives(schema)
+    return natives if kind is None else [each for each in natives if schema.is_a(kind, each)]
