@@ -13,6 +13,7 @@ from ...server.settings import ServerSettings
 from .asking import answered, question_of
 from .custom import configurations_of
 from .names import Names, names_of
+from .people import PEOPLE
 from .reading import Reader
 from .schemas import described, hash_of
 
@@ -92,4 +93,5 @@ ACTIONS: dict[str, Action] = {
     "query_server_information": server_information,
     "query_schemas": schemas,
     "query": query,
+    **PEOPLE,
 }

@@ -25,7 +25,7 @@ Rows = dict[bytes, dict[str, Any]]  # entities as the client gets them, by id
 
 ORDER = (OrderKey(Path(("number",))),)
 _BY_ID = In(Path(("id",)), (Parameter("ids"),))
-_DEEPEST = 64
+_ORDERING = ("sort", "number")
 
 
 def tree_of(paths: Iterable[tuple[str, ...]]) -> Node:
@@ -64,17 +64,23 @@ class Reader:
     async def members(
         self, native: str, attribute: str, owners: Sequence[bytes], node: Node
     ) -> dict[bytes, list[bytes]]:
-        """The members of each owner; `node` gets them under ""."""
+        """The members of each owner, in the order that people gave them, or else in which they came.
+
+        `node` gets their rows, under "".
+        """
         target = self.schema.attribute(native, attribute).target
-        select = tuple(map(".".join, self.paths(target, node)))
+        order = [each for each in _ORDERING if each in self.schema.attributes(target)]
+        select = dict.fromkeys((*map(".".join, self.paths(target, node)), *order))
         found = await self.room.members(
-            MembersRequest(type=native, attribute=attribute, owners=list(owners), select=select)
+            MembersRequest(type=native, attribute=attribute, owners=list(owners), select=tuple(select))
         )
-        assert found.page is not None, "only mappings have no page"
-        node[""] = await self.rows(target, node, found.page)
+        page = found.page
+        assert page is not None, "only mappings have no page"
+        node[""] = await self.rows(target, node, page)
         lists: dict[bytes, list[bytes]] = {owner: [] for owner in owners}
-        for owner, member in zip(found.owners, found.page.ids, strict=True):
-            lists[owner].append(member)
+        keys = list(zip(*(map(_last_if_none, page.columns[each]) for each in order), strict=True))
+        for place in sorted(range(len(keys)), key=keys.__getitem__):
+            lists[found.owners[place]].append(page.ids[place])
         return lists
 
     # --- what to ask for ---
@@ -244,6 +250,10 @@ class Reader:
         from .worked import WORKERS
 
         return await WORKERS[field.name](self, native, node, page)
+
+
+def _last_if_none(value: Any) -> tuple[bool, Any]:
+    return (value is None, value)
 
 
 def metadata_row(owner: bytes, kind: str, key: str, value: Any) -> dict[str, Any]:

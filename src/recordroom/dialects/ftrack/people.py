@@ -1,0 +1,152 @@
+"""Actions about people and what is made for them: keys, invitations, pages, encodings, roles."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ...errors import InvalidRequest, InvalidValue
+from ...model.ids import new_id, show_id
+from ...model.operations import Commit, Create, Delete, Link, Operation, Unlink
+from ...query.syntax import And, Compare, Literal, Path, Query, Selected
+from .values import as_raw_id
+
+if TYPE_CHECKING:
+    from .actions import Asked
+
+__all__ = ["PEOPLE"]
+
+_WIDGETS = ("info", "tasks", "tasks_browser")
+_THEMES = ("light", "dark")
+
+
+def _part(name: str) -> Any:
+    """A part of the server that this one may be without."""
+    try:
+        return import_module(f"recordroom.server.{name}")
+    except ModuleNotFoundError:
+        raise InvalidRequest(reason=f"this server has no {name}") from None
+
+
+def _id(operation: dict[str, Any], name: str) -> bytes:
+    """The id under a name; InvalidValue where it is none."""
+    value = operation.get(name)
+    found = as_raw_id(str(operation["action"]), name, value) if isinstance(value, str) else None
+    if found is None:
+        raise InvalidValue(
+            type=str(operation["action"]), attribute=name, value=value, expected="an id of 36 characters"
+        )
+    return found
+
+
+async def reset_remote(asked: Asked, operation: dict[str, Any]) -> Any:
+    """A new API key of a user."""
+    if operation.get("reset_type") != "api_key" or operation.get("entity_type") != "User":
+        raise InvalidRequest(reason="reset_remote takes the reset_type api_key of a User")
+    user = _id(operation, "entity_key")
+    key = await _part("people").new_api_key(asked.service, asked.identity.actor, user)
+    return {"action": "reset_remote", "data": {"api_key": key}}
+
+
+async def send_user_invite(asked: Asked, operation: dict[str, Any]) -> Any:
+    """An invitation by mail."""
+    await _part("people").send_invites(asked.service, asked.identity.actor, [_id(operation, "user_id")])
+    return {"action": "send_user_invite", "sent": True}
+
+
+async def get_widget_url(asked: Asked, operation: dict[str, Any]) -> Any:
+    """The address of a page, with a token that ends soon."""
+    name, theme = operation.get("name"), operation.get("theme")
+    if name not in _WIDGETS:
+        raise InvalidValue(type="get_widget_url", attribute="name", value=name, expected=" or ".join(_WIDGETS))
+    native = entity = None
+    if operation.get("entity_type") is not None:
+        native = (await asked.names())[str(operation["entity_type"])].native
+        key = operation.get("entity_key")
+        entity = _id({**operation, "entity_key": key[0] if isinstance(key, list) and key else key}, "entity_key")
+    shown = theme if theme in _THEMES else "dark"
+    url = await _part("people").widget_url(asked.service, asked.identity.actor, name, native, entity, shown)
+    return {"widget_url": url}
+
+
+async def encode_media(asked: Asked, operation: dict[str, Any]) -> Any:
+    """A job that makes media playable."""
+    component = _id(operation, "component_id")
+    version = None if operation.get("version_id") is None else _id(operation, "version_id")
+    keep = bool(operation.get("keep_original", True))
+    job = await _part("jobs").submit_encoding(asked.room, component, version, keep)
+    return {"job_id": show_id(job) if isinstance(job, bytes) else str(job)}
+
+
+async def delayed_job(asked: Asked, operation: dict[str, Any]) -> Any:
+    """There is nothing of the kind here, which is said."""
+    kind = str(operation.get("job_type"))[:100]
+    raise InvalidRequest(reason=f"there is no job {kind!r} here; users come by single sign-on (docs/accounts.md)")
+
+
+# --- roles ------------------------------------------------------------------------------------------------
+
+
+async def _commit(asked: Asked, operations: list[Operation], action: str) -> Any:
+    await asked.service.commit(asked.room, Commit(id=new_id(), operations=operations))
+    return {"action": action, "data": True}
+
+
+async def add_role(asked: Asked, operation: dict[str, Any]) -> Any:
+    """A user gets a role."""
+    user, role = _id(operation, "user_id"), _id(operation, "role_id")
+    return await _commit(asked, [Link("User", "roles", [user], [role])], "add_user_security_role")
+
+
+async def remove_role(asked: Asked, operation: dict[str, Any]) -> Any:
+    """A user has a role no more."""
+    user, role = _id(operation, "user_id"), _id(operation, "role_id")
+    return await _commit(asked, [Unlink("User", "roles", [user], [role])], "remove_user_security_role")
+
+
+async def update_role(asked: Asked, operation: dict[str, Any]) -> Any:
+    """A user gets another role in place of one."""
+    user, role, other = _id(operation, "user_id"), _id(operation, "role_id"), _id(operation, "new_role_id")
+    operations: list[Operation] = [Unlink("User", "roles", [user], [role]), Link("User", "roles", [user], [other])]
+    return await _commit(asked, operations, "update_user_security_role")
+
+
+async def grant_project(asked: Asked, operation: dict[str, Any]) -> Any:
+    """A user works on a project."""
+    user, project = _id(operation, "user_id"), _id(operation, "project_id")
+    made: list[Operation] = []
+    if not await _memberships(asked, user, project):
+        made.append(Create("ProjectMember", [new_id()], {"project": [project], "user": [user]}))
+    return await _commit(asked, made, "grant_user_security_role_project")
+
+
+async def revoke_project(asked: Asked, operation: dict[str, Any]) -> Any:
+    """A user works on a project no more."""
+    found = await _memberships(asked, _id(operation, "user_id"), _id(operation, "project_id"))
+    ended: list[Operation] = [Delete("ProjectMember", found)] if found else []
+    return await _commit(asked, ended, "revoke_user_security_role_project")
+
+
+async def _memberships(asked: Asked, user: bytes, project: bytes) -> list[bytes]:
+    where = And(
+        (
+            Compare("is", Path(("user",)), Literal(show_id(user))),
+            Compare("is", Path(("project",)), Literal(show_id(project))),
+        )
+    )
+    reader = await asked.reader()
+    return (await reader.page(Query("ProjectMember", (Selected(Path(("id",))),), where), 1000)).ids
+
+
+PEOPLE = {
+    "reset_remote": reset_remote,
+    "send_user_invite": send_user_invite,
+    "get_widget_url": get_widget_url,
+    "encode_media": encode_media,
+    "delayed_job": delayed_job,
+    "add_user_security_role": add_role,
+    "remove_user_security_role": remove_role,
+    "update_user_security_role": update_role,
+    "grant_user_security_role_project": grant_project,
+    "revoke_user_security_role_project": revoke_project,
+}
