@@ -8,7 +8,9 @@ import itertools
 import json
 import os
 import secrets
+import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -473,7 +475,8 @@ def test_a_registration_that_is_there_is_an_error_that_lists_what_was_transferre
     ((identity, path),) = caught.value.transferred
     assert identity == component["id"]
     assert store.is_file(path)
-    assert [each for each in session.created if each["entity_type"] == "ComponentLocation"] == []
+    assert session.operations == []
+    assert component["checksum"] is None
 
 
 def test_a_full_location_takes_nothing_and_says_so(
@@ -809,3 +812,59 @@ def test_a_new_location_is_found_by_name_without_a_reset(session: Session, openi
 def test_a_structure_is_given_by_a_name_that_there_is(session: Session, memory: Entity) -> None:
     with pytest.raises(InvalidValue, match="chunked_id"):
         session.locations.configure(memory, structure="odd")
+
+
+PLUGIN = """
+import recordroom.files
+
+def register(session, name, folder):
+    def configure(event):
+        if name in [each.name for each in event.session.locations.all()]:
+            event.session.locations.configure(name, accessor=folder, structure="id", priority=2)
+
+    session.hooks.subscribe("configure-location", configure)
+"""
+
+
+def test_a_plugin_configures_a_location_at_connect_and_after_a_reset(
+    session: Session, opening: Open, tmp_path: Path, picture: Path
+) -> None:
+    name = f"plugged {secrets.token_hex(4)}"
+    session.create("Location", {"name": name})
+    session.commit()
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins/places.py").write_text(PLUGIN)
+    given = {"name": name, "folder": str(tmp_path / "plugged")}
+    other = opening(plugins=[tmp_path / "plugins"], plugin_arguments=given)
+
+    component = other.create_component(picture, location=name)
+    assert (tmp_path / "plugged" / component["id"]).read_bytes() == b"pixels"
+    other.reset()
+    assert other.locations[name].priority == 2
+
+
+def test_threads_bring_components_at_once(session: Session, disk: Entity, tmp_path: Path) -> None:
+    frames(tmp_path, *range(1, 13))
+
+    def bring(number: int) -> Entity:
+        return session.create_component(tmp_path / f"file.{number:04d}.exr", location=disk)
+
+    with ThreadPoolExecutor(4) as pool:
+        components = list(pool.map(bring, range(1, 13)))
+    assert [each[disk["id"]] for each in session.component_availabilities(components, [disk])] == [100] * 12
+
+
+def test_a_large_file_is_copied_in_little_memory(session: Session, disk: Entity, tmp_path: Path) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(64 * 1024 * 1024)
+    session.locations.forget()
+    tracemalloc.start()
+    try:
+        component = session.create_component(tmp_path / "large", location=disk)
+        session.files.download(component, tmp_path / "again", disk)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert component["size"] == (tmp_path / "again").stat().st_size == 64 * 1024 * 1024
+    assert most < 12 * 1024 * 1024

@@ -25,7 +25,9 @@ from ..errors import (
 from ..files.disk import DiskAccessor
 from ..files.fixed import ORIGIN
 from ..files.transfer import verified
-from .carrying import Move, Progress, carry, told
+from ..model.operations import Publish
+from .carrying import Carried, Move, Progress, carry, told
+from .committing import event
 from .components import availabilities, is_container, registrations, tree_of
 from .entity import Entity
 from .locations import Place
@@ -79,8 +81,8 @@ class Files:
         wanted = tree_of(components) if recursive else list(dict.fromkeys(components))
         self._check_absent(wanted, place)
         moves = self._moves(wanted, place, source)
-        self._carry(moves, place, progress)
-        self._register(moves, place, commit=commit)
+        found = self._carry(moves, place, progress)
+        self._register(moves, found, place, commit=commit)
 
     def transfer(
         self,
@@ -102,8 +104,7 @@ class Files:
             for component in missing:
                 absent = self._absent(tree_of([component]), place)
                 moves = self._moves(absent, place, source)
-                self._carry(moves, place, tell)
-                self._register(moves, place, commit=True)
+                self._register(moves, self._carry(moves, place, tell), place, commit=True)
                 done.append(component)
         return done
 
@@ -272,12 +273,12 @@ class Files:
             moves.append(Move(component=each, target=target, source=made, path=path or "", checksum=each["checksum"]))
         return moves
 
-    def _carry(self, moves: list[Move], place: Place, progress: Progress) -> None:
-        """Copy the data; what is known of it afterwards is set at the components."""
+    def _carry(self, moves: list[Move], place: Place, progress: Progress) -> list[Carried]:
+        """Copy the data; what is known of it afterwards."""
         if not place.manages:
-            return
+            return []
         accessor = place.reached()
-        done: list[Move] = []
+        done: list[Carried] = []
         files = [each for each in moves if each.source is not None]
         with told(progress, sum(each.component["size"] or 0 for each in files)) as tell:
             for each in moves:
@@ -286,27 +287,21 @@ class Files:
             for carried in carry(files, accessor, tell):
                 if carried.error is not None:
                     raise self._failed(carried.move.component, place, carried.error, done)
-                done.append(carried.move)
-                self._note(carried.move.component, carried.size, carried.checksum)
+                done.append(carried)
+        return done
 
-    def _note(self, component: Entity, size: int, checksum: str) -> None:
-        if component["size"] is None:
-            component["size"] = size
-        if component["checksum"] is None:
-            component["checksum"] = checksum
-
-    def _register(self, moves: list[Move], place: Place, *, commit: bool) -> None:
+    def _register(self, moves: list[Move], carried: list[Carried], place: Place, *, commit: bool) -> None:
         session = self._session
         if place.id == ORIGIN:
             session.locations.origins.update((each.component, each.target) for each in moves)
             return
-        before = list(session._work.now.published)
+        noted = [(each.move.component, name) for each in carried for name in _noted(each)]
         rows = []
         for each in moves:
             identifier = place.encoded(each.target, each.component)
             values = {"component": each.component, "location": place.location, "resource_identifier": identifier}
             rows.append(session.create("ComponentLocation", values))
-            self._publish(ADDED, each.component, place)
+        told_of = [self._publish(ADDED, each.component, place) for each in moves]
         if not commit:
             return
         try:
@@ -316,12 +311,19 @@ class Files:
             raise
         except Error as error:
             session.delete(rows)
-            session._work.now.published[:] = before
-            done = [each for each in moves if each.source is not None and place.manages]
-            raise self._failed(moves[-1].component, place, error, done) from error
+            self._take_back(told_of)
+            for component, name in noted:
+                del component[name]
+            raise self._failed(moves[-1].component, place, error, carried) from error
 
-    def _failed(self, component: Entity, place: Place, error: Error, done: list[Move]) -> TransferFailed:
-        transferred = [(str(each.component["id"]), each.target) for each in done]
+    def _take_back(self, events: list[Publish]) -> None:
+        mine = set(map(id, events))
+        with self._session._lock:
+            recorded = self._session._work.now.published
+            recorded[:] = [each for each in recorded if id(each) not in mine]
+
+    def _failed(self, component: Entity, place: Place, error: Error, done: list[Carried]) -> TransferFailed:
+        transferred = [(str(each.move.component["id"]), each.move.target) for each in done]
         left = f" Transferred and not registered: {len(transferred)} files." if transferred else ""
         identity = str(component["id"])
         failed = TransferFailed(
@@ -331,8 +333,12 @@ class Files:
         failed.__cause__ = error
         return failed
 
-    def _publish(self, topic: str, component: Entity, place: Place) -> None:
-        self._session.publish(topic, {"component_id": str(component["id"]), "location_id": place.id})
+    def _publish(self, topic: str, component: Entity, place: Place) -> Publish:
+        """Record an event for the commit."""
+        made = event(topic, {"component_id": str(component["id"]), "location_id": place.id}, "")
+        with self._session._lock:
+            self._session._work.now.published.append(made)
+        return made
 
     def _remove_data(self, component: Entity, path: str, place: Place) -> None:
         accessor = place.reached()
@@ -353,6 +359,16 @@ class Files:
             expected = "a file component; of a sequence or a container read the members"
             raise InvalidValue(type=component._type, attribute="component", value=component, expected=expected)
         return component
+
+
+def _noted(carried: Carried) -> list[str]:
+    """Set what is known of a file now and was not before; the names of what was set."""
+    component = carried.move.component
+    known = {"size": carried.size, "checksum": carried.checksum}
+    missing = [name for name in known if component[name] is None]
+    for name in missing:
+        component[name] = known[name]
+    return missing
 
 
 def _files_of(component: Entity) -> list[Entity]:
