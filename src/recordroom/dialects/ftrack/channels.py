@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from ...errors import Error, NotAuthenticated, NotFound, PastPruned, PermissionDenied
+from ...errors import Error, NotAuthenticated, NotFound, PastPruned, PermissionDenied, StoreUnavailable
 from ...model.event_expressions import Expression
 from ...model.events import REPLY, EntityChange, Event, changes_of
 from ...model.ids import as_id, show_id
@@ -69,6 +69,7 @@ class Channel:
         self.position = 0
         self.users = 0  # who have it, connected or about to be
         self.ended = False
+        self._told = (0, 0)  # the revision and the place of the last event
         self._lost = False  # events that were pruned before they were read
         self._wanted: dict[str | None, dict[tuple[Member, str], Subscription]] = {}
         self._following: asyncio.Task[None] | None = None
@@ -139,7 +140,10 @@ class Channel:
         request = FollowRequest(after=self.position, subscriptions=["*"], all_targets=True)
         followed = await self.room.follow(request)
         for delivery in followed.deliveries:
-            await self._spread(delivery.event)
+            place = delivery.event.revision, delivery.event.place
+            if place > self._told:
+                await self._spread(delivery.event)
+                self._told = place
         self.position = followed.position
         if not followed.more:
             await self.room.wait(self.position, _REST_SECONDS)
@@ -150,7 +154,7 @@ class Channel:
                 await self._spread_published(event)
             elif event.database == "main" and event.changes and any(self._wanting(TOPIC)):
                 await self._spread_commit(event)
-        except Error:
+        except (NotAuthenticated, StoreUnavailable):
             raise
         except Exception:  # noqa: BLE001 - the others must still come
             _LOG.exception("event %s cannot be told", event.id)
@@ -202,7 +206,7 @@ class Channel:
         """The id of the user of that name, whoever asks: it stands beside the name."""
         if "User" not in await self._service.room.schema("main"):
             return None
-        where = Compare("=", Path(("name",)), Parameter("name"))
+        where = Compare("is", Path(("name",)), Parameter("name"))
         query = Query(type="User", select=(Selected(Path(("id",)), "id"),), where=where)
         page = await self._service.room.query(QueryRequest(query=query, size=1, parameters={"name": name}))
         return show_id(page.ids[0]) if page.ids else None
