@@ -19,6 +19,7 @@ TYPES = ("Item", "Task", "Project", "Person", "Shot")
 NAMES = ("a", "b", "c", "name", "status")
 SCALARS = tuple(name for name, kind in KINDS.items() if not kind.relation)
 
+EXPRESSIONS = st.sampled_from(["a * 2", "coalesce(b.name, 'x')", "now()", "$actor"])
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 json_values = st.recursive(
     st.none()
@@ -65,6 +66,11 @@ def scalars(draw: st.DrawFn, name: str, kind: str) -> Attribute:
         fields["max_length"] = draw(st.sampled_from([None, 30]))
     if kind in ("integer", "number", "decimal") and draw(st.booleans()):
         fields["min"], fields["max"] = draw(st.sampled_from([(None, 2**63 - 1), (-(2.0**64), None)]))
+    given = draw(st.integers(0, 5))
+    if given == 0 and not fields["multi"]:
+        return Attribute(name=name, kind=kind, initial=draw(EXPRESSIONS), **fields)
+    if given == 1 and kind == "integer" and not fields["multi"]:
+        return Attribute(name=name, kind=kind, numbered=draw(st.sampled_from(NAMES)), **fields)
     if draw(st.booleans()):
         value = VALUES[kind]
         fields["default"] = draw(st.lists(value, max_size=3) if fields["multi"] else value)
@@ -81,7 +87,10 @@ def relations(draw: st.DrawFn, name: str, kind: str, types: list[str]) -> Attrib
         return Attribute(name=name, kind=kind, target=target, reverse=reverse, notes=draw(st.booleans()))
     on_delete = draw(st.sampled_from(["restrict", "cascade", "nullify"]))
     required = on_delete != "nullify" and draw(st.booleans())
-    return Attribute(name=name, kind=kind, target=target, reverse=reverse, on_delete=on_delete, required=required)
+    initial = draw(st.none() | EXPRESSIONS)
+    return Attribute(
+        name=name, kind=kind, target=target, reverse=reverse, on_delete=on_delete, required=required, initial=initial
+    )
 
 
 @st.composite
@@ -99,6 +108,7 @@ def entity_types(draw: st.DrawFn, name: str, types: list[str]) -> EntityType:
         unique=tuple(draw(st.lists(st.lists(st.sampled_from(NAMES), min_size=1, unique=True).map(tuple), max_size=2))),
         description=draw(texts),
         display=draw(st.sampled_from(["", *NAMES])),
+        initials=tuple(draw(st.dictionaries(st.sampled_from(NAMES), EXPRESSIONS, max_size=2)).items()),
     )
 
 
@@ -108,7 +118,9 @@ def _repaired(schema: Schema) -> Schema:
         wrong = found[0]
         owner = schema[wrong.type]
         kept = tuple(each for each in owner.attributes if each.name != wrong.attribute)
-        mended = replace(owner, attributes=kept) if wrong.attribute else replace(owner, unique=(), display="")
+        mended = (
+            replace(owner, attributes=kept) if wrong.attribute else replace(owner, unique=(), display="", initials=())
+        )
         schema = Schema([mended if each is owner else each for each in schema.values()])
     return validate(schema)
 

@@ -70,6 +70,18 @@ def test_a_type_may_be_defined_and_used_in_one_commit(server: Served) -> None:
     assert ask(server, "/v1/query", {"query": "Day"})["columns"]["on"] == ["2026-11-21"]
 
 
+def test_what_the_room_gives_is_shown_as_values(server: Served) -> None:
+    attributes = [
+        {"name": "on", "kind": "date", "initial": "today()"},
+        {"name": "above", "kind": "reference", "target": "Day", "initial": "id"},
+    ]
+    define = {"op": "DefineType", "definition": {"name": "Day", "attributes": attributes}}
+    create = {"op": "Create", "type": "Day", "ids": [task_id(9)], "columns": {}}
+    made = ask(server, "/v1/commit", commit_of(2, define, tasks(1, 1), create))
+
+    assert made["given"] == [{}, {"on": [made["time"][:10]], "above": [task_id(9)]}]
+
+
 def test_defaults_are_written_and_shown_as_values(server: Served) -> None:
     attribute = {"name": "start", "kind": "date", "default": "2026-01-31"}
     ask(server, "/v1/commit", commit_of(2, {"op": "DefineAttribute", "type": "Task", "attribute": attribute}))

@@ -197,6 +197,11 @@ class TypeFacts:
         }
 
     @cached_property
+    def given(self) -> frozenset[str]:
+        """What the room may give to a new entity that leaves it without a value."""
+        return frozenset((*self.schema.initials(self.name), *self.schema.numbered(self.name)))
+
+    @cached_property
     def loadable(self) -> dict[str, None]:
         """Scalars and references, in order: what `items()` loads."""
         return dict.fromkeys(name for name in (*self.scalars, *self.references) if name not in ("id", "entity_type"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..model.operations import CommitResult
+from ..model.operations import Columns, CommitResult
 from .entity import Entity
 from .facts import TypeFacts
 from .packing import CreateBlock, DeleteBlock, Packed, UpdateBlock
@@ -42,9 +42,10 @@ class _Settlement:
         self.refused: Refused = {(self._root(each.type), each.entity) for each in result.refused}
 
     def run(self) -> None:
-        numbers = self.result.numbers or [0] * len(self.packed.creates)
-        for block, first in zip(self.packed.creates, numbers, strict=True):
-            self._create(block, first)
+        creates = self.packed.creates
+        numbers, given = self.result.numbers or [0] * len(creates), self.result.given or [{}] * len(creates)
+        for block, first, found in zip(creates, numbers, given, strict=True):
+            self._create(block, first, found)
         for update in self.packed.updates:
             self._update(update)
         for delete in self.packed.deletes:
@@ -64,27 +65,29 @@ class _Settlement:
 
     # --- creates ---------------------------------------------------------------------------------
 
-    def _create(self, block: CreateBlock, first: int) -> None:
+    def _create(self, block: CreateBlock, first: int, given: Columns) -> None:
         page, facts = block.page, self.session._identity.facts(block.operation.type)
         rows = self._kept_rows(block, facts)
         count = len(page.ids)
-        columns = block.columns
+        columns, sent = block.columns, dict(block.columns)
         for name, default in facts.defaults.items():
-            if name not in columns:
+            if name not in columns and name not in facts.given:
                 columns[name] = [default] * count
+        for name in facts.given:
+            _take_given(columns, name, given.get(name), rows, count)
         columns["number"] = _spread(list(range(first, first + len(rows))), rows, count)
         columns["revision"] = [self.revision] * count
         columns["created_revision"] = [self.revision] * count
         page.columns = columns
         page.ready = {name: column for name, column in columns.items() if name in page.plain}
         page.new = page.sent = False
-        self._clear_new_edits(page)
+        self._clear_new_edits(page, sent)
         relations = self.session._relations
         for name, key in facts.mirrored.items():
             if name in columns:
                 root = self._root(facts.references[name].target)
-                relations.settle_references(key, columns[name], root)
-                if page.bulk:
+                relations.settle_references(key, sent.get(name, ()), root)
+                if page.bulk or name in given:
                     relations.settle_bulk(key, columns[name], root)
         known = self.session._identity.map(facts.root)
         for row in page.gone:
@@ -113,7 +116,7 @@ class _Settlement:
         gone = set(again)
         return [row for row in block.rows if row not in gone]
 
-    def _clear_new_edits(self, page: NewPage) -> None:
+    def _clear_new_edits(self, page: NewPage, sent: Columns) -> None:
         """The values of new entities are in the page now; what was set meanwhile stays an edit."""
         entities, page.entities = page.entities, []
         if not self.work.now.modified and not self.work.silent:
@@ -123,8 +126,8 @@ class _Settlement:
             return
         for entity in entities:
             if entity._page is page and entity._edits:
-                row, columns = entity._row, page.columns
-                edits = {n: raw for n, raw in entity._edits.items() if n not in columns or columns[n][row] != raw}
+                row = entity._row
+                edits = {n: raw for n, raw in entity._edits.items() if n not in sent or sent[n][row] != raw}
                 entity._edits = edits or None
 
     # --- updates ---------------------------------------------------------------------------------
@@ -289,6 +292,14 @@ class _Settlement:
                     names = sent_names.get(entity, ())
                     rebased = {name: self.revision for name in entity._edits or () if name in names}
                     now.rebased.setdefault(entity, {}).update(rebased)
+
+
+def _take_given(columns: Columns, name: str, found: list[Any] | None, rows: Sequence[int], count: int) -> None:
+    """Put what the room gave into a column; where it does not say, what was left without a value is not known."""
+    if found is not None:
+        columns[name] = _spread(found * len(rows) if len(found) < len(rows) else found, rows, count)
+    elif name in columns:
+        columns[name] = [NOT_SET if raw is None else raw for raw in columns[name]]
 
 
 def _spread(values: list[Any], rows: Sequence[int], count: int) -> list[Any]:

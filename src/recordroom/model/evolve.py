@@ -157,16 +157,23 @@ def _rename_attribute(schema: Schema, operation: RenameAttribute) -> Iterable[En
         below = changed[name]
         sets = tuple(tuple(new if each == old else each for each in one) for one in below.unique)
         display = new if below.display == old else below.display
-        computed = tuple(_computed_with(each, old, new) for each in below.attributes)
-        changed[name] = replace(below, unique=sets, display=display, attributes=computed)
+        initials = tuple(
+            (new if each == old else each, rename_first(expression, old, new)) for each, expression in below.initials
+        )
+        named = tuple(_naming(each, old, new) for each in below.attributes)
+        changed[name] = replace(below, unique=sets, display=display, initials=initials, attributes=named)
     return changed.values()
 
 
-def _computed_with(attribute: Attribute, old: str, new: str) -> Attribute:
+def _naming(attribute: Attribute, old: str, new: str) -> Attribute:
     """What it computes with `old` renamed where a path begins with it; paths of other types are left as they are."""
-    if attribute.computed is None:
+    if attribute.computed is None and attribute.initial is None and attribute.numbered != old:
         return attribute
-    return replace(attribute, computed=rename_first(attribute.computed, old, new))
+    computed, initial = (
+        None if each is None else rename_first(each, old, new) for each in (attribute.computed, attribute.initial)
+    )
+    numbered = new if attribute.numbered == old else attribute.numbered
+    return replace(attribute, computed=computed, initial=initial, numbered=numbered)
 
 
 def _drop_attribute(schema: Schema, operation: DropAttribute) -> Iterable[EntityType]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["names_in", "rename_first"]
+__all__ = ["calls_as_parameters", "names_in", "rename_first"]
 
 _CONSTANTS = frozenset({"true", "false", "none", "null"})  # they stand for themselves unless in backquotes
+_EMPTY = re.compile(r"\s*\(\s*\)")
 _TOKEN = re.compile(
     r"""(?P<text>"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*')"""
     r"""|(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?\s*(?:[^\W\d_]\w*)?)"""
@@ -33,6 +34,19 @@ def rename_first(expression: str, old: str, new: str) -> str:
         return f"`{new}`" if match["quoted"] or new.lower() in _CONSTANTS else new
 
     return _TOKEN.sub(renamed, expression)
+
+
+def calls_as_parameters(expression: str, names: frozenset[str]) -> str:
+    """`expression` with `$now` for `now()`, for calls without arguments of the functions that `names` has."""
+    found = []
+    end = 0
+    for match in _TOKEN.finditer(expression):
+        call = match["call"]
+        empty = _EMPTY.match(expression, match.end()) if call and call.lower() in names else None
+        if empty is not None:
+            found += [expression[end : match.start()], f"${call.lower()}"]
+            end = empty.end()
+    return "".join((*found, expression[end:]))
 
 
 def names_in(expression: str) -> set[str]:

@@ -48,7 +48,10 @@ class _Operation(msgspec.Struct, tag=True, tag_field="op", omit_defaults=True, f
 
 
 class Create(_Operation):
-    """New entities of exactly this type. An attribute that is not in `columns` gets its default."""
+    """New entities of exactly this type. An attribute that is not in `columns` gets its default.
+
+    In the journal `columns` also has what the room gave.
+    """
 
     type: str
     ids: list[bytes]
@@ -274,6 +277,9 @@ class Refusal(msgspec.Struct, kw_only=True, omit_defaults=True):
 class CommitResult(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What came of a commit. `numbers[k]` is the first number given to the k-th Create block (0: none were made).
 
+    `given[k]` has what the room gave to entities of that block that left it without a value: whole columns, or
+    one value where all entities have the same. [] where it gave nothing; an attribute that is not in it may have been
+    given a value that this actor does not see.
     `stale` lists (type, id) of entities where changes by others were merged with these, or where the
     engine changed more than was asked (nullified references, cascades): what a client holds of them
     is old. `repeated` is true when this commit had been applied before and this is its first result.
@@ -282,6 +288,7 @@ class CommitResult(msgspec.Struct, kw_only=True, omit_defaults=True):
     revision: int
     time: int  # microseconds since 1970, UTC
     numbers: list[int] = []
+    given: list[Columns] = []
     stale: list[tuple[str, bytes]] = []
     deleted: list[tuple[str, bytes]] = []  # by cascade
     refused: list[Refusal] = []

@@ -26,7 +26,9 @@ OnDelete = Literal["restrict", "nullify", "cascade"]
 class Attribute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One named attribute of an entity type.
 
-    `default` is a raw scalar (see `kinds`). `computed` is a value expression of the query language.
+    `default` is a raw scalar (see `kinds`). `computed` is a value expression of the query language, and so is
+    `initial`: what the room gives to new entities that leave the attribute without a value. `numbered` names the
+    reference within which it counts them: 1, 2, 3 …
     `target` names the type at the other end of a relation, or is "" for scalars. `of` is the kind of a
     mapping's values. `derived` and `inverse` are set only on attributes that the schema itself makes:
     `inverse` names the attribute of `target` that this one mirrors.
@@ -49,6 +51,8 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     max_length: int | None = None
     pattern: str | None = None
     computed: str | None = None
+    initial: str | None = None
+    numbered: str = ""
     target: str = ""
     on_delete: OnDelete = "nullify"
     reverse: str = ""
@@ -84,6 +88,11 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         return not self.system and self.computed is None
 
     @property
+    def may_be_initial(self) -> bool:
+        """True where the room may give it to new entities."""
+        return self.writable and self.stored and not self.multi and self.default is None
+
+    @property
     def is_searchable(self) -> bool:
         """True where full-text search reads it: `searchable`, or else whether it is a text."""
         if self.searchable is not None:
@@ -94,7 +103,8 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 class EntityType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One entity type as declared. `unique` lists sets of attribute names that must be unique together.
 
-    `display` names the attribute that stands for an entity of this type in messages and tables.
+    `display` names the attribute that stands for an entity of this type in messages and tables. `initials` are
+    (attribute, expression): what stands here instead of the `initial` of attributes, inherited ones too.
     """
 
     name: str
@@ -106,6 +116,7 @@ class EntityType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     plural: str = ""
     description: str = ""
     display: str = ""
+    initials: tuple[tuple[str, str], ...] = ()
     versioned: bool = False
 
 
@@ -266,6 +277,19 @@ class Schema(Mapping[str, EntityType]):
             found.extend((type_name, (each.name,)) for each in entity_type.attributes if each.unique)
             found.extend((type_name, tuple(each)) for each in entity_type.unique)
         return found
+
+    def initials(self, name: str) -> dict[str, str]:
+        """Attribute → the expression that gives it to new entities of type `name`."""
+        found: dict[str, str] = {}
+        for type_name in reversed(self.ancestors(name)):
+            entity_type = self._types[type_name]
+            found.update((each.name, each.initial) for each in entity_type.attributes if each.initial is not None)
+            found.update(entity_type.initials)
+        return found
+
+    def numbered(self, name: str) -> dict[str, str]:
+        """Attribute → the reference within which new entities of type `name` are counted."""
+        return {each.name: each.numbered for each in self.attributes(name).values() if each.numbered}
 
     def references_to(self, name: str) -> list[tuple[str, Attribute]]:
         """(declaring type, attribute) of every stored reference and links attribute that may point at a `name`."""

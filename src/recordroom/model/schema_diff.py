@@ -298,12 +298,17 @@ def _ways(schema: Schema, pending: Sequence[Operation]) -> Iterator[Operation]:
         yield from (DropAttribute(name, each.name) for each in schema[name].attributes if each.target)
     for operation in pending:
         if isinstance(operation, ChangeType) and operation.definition.name in schema:
-            way = replace(operation.definition, unique=(), display="")
+            way = _plain(operation.definition)
             if way != _bare(schema[way.name]):
                 yield ChangeType(way)
     for name in (*dropped, *schema):
-        if schema[name].unique or schema[name].display:
-            yield ChangeType(replace(_bare(schema[name]), unique=(), display=""))
+        if schema[name] != _plain(schema[name]):
+            yield ChangeType(_bare(_plain(schema[name])))
+
+
+def _plain(entity_type: EntityType) -> EntityType:
+    """A type whose settings name none of its attributes."""
+    return replace(entity_type, unique=(), display="", initials=())
 
 
 def _sides_freed(old: Schema, target: Schema) -> Iterator[ChangeAttribute]:
@@ -334,6 +339,9 @@ def _definitions(old: Schema, target: Schema) -> Iterator[Operation]:
     for entity_type in _needed_first(old, target):
         known.add(entity_type.name)
         now = tuple(each for each in entity_type.attributes if each.computed is None and each.target in (*known, ""))
+        waiting = {each.name for each in entity_type.attributes} - {each.name for each in now}
+        waiting |= {each.name for name in target.ancestors(entity_type.name)[1:] for each in later.get(name, ())}
+        now = tuple(each for each in now if each.numbered not in waiting)
         later[entity_type.name] = [each for each in entity_type.attributes if each not in now]
         lineage = target.ancestors(entity_type.name)
         missing = {each.name for name in lineage for each in later.get(name, target[name].attributes)}
@@ -354,7 +362,9 @@ def _new_attributes(old: Schema, target: Schema, name: str) -> list[Attribute]:
 
 def _without(entity_type: EntityType, names: set[str]) -> EntityType:
     unique = tuple(each for each in entity_type.unique if not names.intersection(each))
-    return replace(entity_type, unique=unique, display="" if entity_type.display in names else entity_type.display)
+    initials = tuple(each for each in entity_type.initials if each[0] not in names)
+    display = "" if entity_type.display in names else entity_type.display
+    return replace(entity_type, unique=unique, display=display, initials=initials)
 
 
 def _needed_first(old: Schema, target: Schema) -> list[EntityType]:

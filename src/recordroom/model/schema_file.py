@@ -165,6 +165,11 @@ def _read_type(name: str, table: Any) -> EntityType:
     if not isinstance(attributes, dict):
         raise _wrong(name, "", f"attributes: expected a table, [{name}.attributes], got {attributes!r}")
     fields = {key: _plain(table[key]) for key in _TYPE_KEYS if key in table}
+    if isinstance(fields.get("initials"), dict):
+        fields["initials"] = tuple(fields["initials"].items())
+    elif "initials" in fields:
+        reason = f'initials: expected a table, {{ attribute = "expression" }}, got {table["initials"]!r}'
+        raise _wrong(name, "", reason)
     return EntityType(
         name=name, attributes=tuple(_read_attribute(name, *item) for item in attributes.items()), **fields
     )
@@ -267,7 +272,8 @@ def _renamed(tables: Mapping[str, Any], type_name: str) -> dict[str, str]:
 
 def _type_lines(entity_type: EntityType) -> Iterator[str]:
     yield f"[{entity_type.name}]\n"
-    yield from (f"{key} = {_toml(value)}\n" for key, value in _given(entity_type, _TYPE_KEYS))
+    for key, value in _given(entity_type, _TYPE_KEYS):
+        yield f"{key} = {_toml_table(value) if key == 'initials' else _toml(value)}\n"
     if not entity_type.attributes:
         return
     yield f"\n[{entity_type.name}.attributes]\n"
@@ -289,6 +295,10 @@ def _given(struct: EntityType | Attribute, keys: Iterable[str]) -> Iterator[tupl
         value = getattr(struct, key)
         if value != defaults[key]:
             yield key, value
+
+
+def _toml_table(pairs: Iterable[tuple[str, str]]) -> str:
+    return f"{{ {', '.join(f'{name} = {_toml(value)}' for name, value in pairs)} }}"
 
 
 def _toml_default(attribute: Attribute) -> str:

@@ -24,6 +24,10 @@ def attribute_line(type_name: str, attribute: Attribute) -> str:
         line += ", required"
     if attribute.computed is not None:
         line += f" = {attribute.computed}"
+    if attribute.initial is not None:
+        line += f", initially {attribute.initial}"
+    if attribute.numbered:
+        line += f", numbered within {attribute.numbered}"
     return line
 
 

@@ -3,7 +3,7 @@
 Normal form: defaults are raw scalars, lists are tuples. A default may be given as a Python value or as a
 raw scalar; for `json`, text is JSON text. Every problem is an InvalidSchema whose facts name `type` and
 `attribute` (or ""), and `unknown` where it only says that a type or attribute is not there. The
-expressions of computed attributes are not looked into.
+expressions of computed and initial attributes are not looked into.
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ def _together(schema: Schema) -> Iterator[InvalidSchema]:
         yield from _clashes(schema, made, entity_type.name)
         yield from _unique_problems(schema, entity_type)
         yield from _display_problems(schema, entity_type)
+        yield from _initials_problems(schema, entity_type)
+        yield from _numbered_problems(schema, entity_type)
 
 
 def _wrong(
@@ -220,6 +222,8 @@ _ALLOWED: dict[str, tuple[_Allowed, str]] = {
     "multi": (lambda each: _scalar(each) and each.kind != "json", "scalar kinds other than json"),
     "computed": (_scalar, "scalar kinds"),
     "default": (_scalar, "scalar kinds"),
+    "initial": (lambda each: _has_column(each) and not each.multi, "scalar kinds that are not multi, and references"),
+    "numbered": (lambda each: each.kind == "integer" and not each.multi, "integer"),
     "required": (_has_column, "scalar kinds and references"),
     "immutable": (_has_column, "scalar kinds and references"),
     "unique": (_comparable, "scalar kinds other than json that are not multi, and references"),
@@ -232,6 +236,7 @@ _ALLOWED: dict[str, tuple[_Allowed, str]] = {
 }
 _NOT_COMPUTED = (
     "required", "unique", "default", "immutable", "indexed", "multi", "min", "max", "max_length", "pattern",
+    "initial", "numbered",
 )  # fmt: skip
 _OWN = ("derived", "inverse", "system")
 _Reason = tuple[Any, ...]  # field or "", what is wrong with it, and names that may have been meant
@@ -271,6 +276,7 @@ def _field_problems(attribute: Attribute) -> Iterator[_Reason]:
             yield field, f"this is for {whose}, not for {multi}{kind}"
     if attribute.computed is not None:
         yield from _computed_problems(attribute, given)
+    yield from _given_problems(attribute)
     if kind == "choice":
         yield from _choice_problems(attribute.choices)
     if kind == "mapping":
@@ -295,6 +301,15 @@ def _computed_problems(attribute: Attribute, given: set[str]) -> Iterator[_Reaso
             yield field, "a computed attribute cannot have this"
     if attribute.searchable:
         yield "searchable", "a computed attribute cannot have this"
+
+
+def _given_problems(attribute: Attribute) -> Iterator[_Reason]:
+    """What the room gives: one thing, and nothing where a default does."""
+    if attribute.initial is not None and not attribute.initial.strip():
+        yield "initial", "the expression is empty"
+    given = [name for name in ("default", "initial", "numbered") if getattr(attribute, name) not in (None, "")]
+    if len(given) > 1:
+        yield given[1], f"an attribute that has this has no {given[0]}"
 
 
 def _choice_problems(choices: tuple[str, ...]) -> Iterator[_Reason]:
@@ -476,12 +491,51 @@ def _display_problems(schema: Schema, entity_type: EntityType) -> Iterator[Inval
         yield _wrong(name, "", f"display: {display!r} is a relation; name an attribute that has a value of its own")
 
 
+def _initials_problems(schema: Schema, entity_type: EntityType) -> Iterator[InvalidSchema]:
+    name = entity_type.name
+    if not entity_type.initials:
+        return
+    visible = _visible(schema, name)
+    seen: set[str] = set()
+    for attribute, expression in entity_type.initials:
+        shown = f"initials: {attribute!r}"
+        if attribute not in visible:
+            yield _unknown_attribute(name, "initials", attribute, visible)
+        elif visible[attribute].kind in KINDS and not visible[attribute].may_be_initial:
+            yield _wrong(name, "", f"{shown} is not a stored scalar or reference without a default")
+        elif visible[attribute].numbered:
+            yield _wrong(name, "", f"{shown} is numbered")
+        if attribute in seen:
+            yield _wrong(name, "", f"{shown} is there more than once")
+        if not expression.strip():
+            yield _wrong(name, "", f"{shown} has an empty expression")
+        seen.add(attribute)
+
+
+def _numbered_problems(schema: Schema, entity_type: EntityType) -> Iterator[InvalidSchema]:
+    for attribute in entity_type.attributes:
+        if not attribute.numbered:
+            continue
+        visible = _visible(schema, entity_type.name)
+        within = visible.get(attribute.numbered)
+        if within is None:
+            references = [name for name, each in visible.items() if each.kind == "reference"]
+            reason = f"numbered: {entity_type.name} has no attribute {attribute.numbered!r}"
+            meant = close_names(attribute.numbered, references)
+            yield _wrong(entity_type.name, attribute.name, reason, meant, unknown=True)
+        elif within.kind in KINDS and within.kind != "reference":
+            reason = f"numbered: it counts within a reference, and {attribute.numbered!r} is of kind {within.kind}"
+            yield _wrong(entity_type.name, attribute.name, reason)
+
+
 # --- normal form ----------------------------------------------------------------------------------
 
 
 def _normal_type(entity_type: EntityType) -> EntityType:
     unique = tuple(map(tuple, entity_type.unique))
-    return replace(entity_type, attributes=tuple(map(_normal_attribute, entity_type.attributes)), unique=unique)
+    initials = tuple((name, expression) for name, expression in entity_type.initials)
+    attributes = tuple(map(_normal_attribute, entity_type.attributes))
+    return replace(entity_type, attributes=attributes, unique=unique, initials=initials)
 
 
 def _normal_attribute(attribute: Attribute) -> Attribute:

@@ -67,7 +67,7 @@ from .resolved import (
     Value,
 )
 
-__all__ = ["Found", "Source", "evaluate", "holds"]
+__all__ = ["Found", "Source", "computed_from", "evaluate", "holds"]
 
 
 class Source(Protocol):
@@ -101,6 +101,17 @@ def evaluate(query: Query, source: Source) -> Found:
 def holds(condition: Condition, root: Root, entity: bytes, source: Source) -> bool:
     """Whether a resolved condition on `root` holds for one entity."""
     return _Evaluator(source).test(condition, {root.number: entity})
+
+
+def computed_from(value: Function | Arithmetic | Convert, arguments: Sequence[Any]) -> Any:
+    """What a function, an operator or a conversion makes of the values of its parts."""
+    if isinstance(value, Function):
+        return _call(value, arguments)
+    if None in arguments:
+        return None
+    if isinstance(value, Arithmetic):
+        return ARITHMETIC[value.type.family][value.operator](*arguments)
+    return _CONVERSIONS[value.value.type.family, value.type.family](*arguments)
 
 
 _Bound = dict[Any, Any]  # row number → id or entry; ("link", number) → note; ("item", number) → item

@@ -21,6 +21,7 @@ from ..model.operations import (
     SCHEMA_OPERATIONS,
     ChangeAttribute,
     Commit,
+    CommitResult,
     Create,
     DefineAttribute,
     DefineType,
@@ -200,7 +201,18 @@ def shown_answer(value: Any, request: Any, schema: Schema) -> Any:
         case HistoryRequest():
             known = _known(schema, request.type)
             return [_shown_change(each, known) for each in value]
+        case Commit() if value.given:
+            return _shown_result(value, request, schema)
     return value
+
+
+def _shown_result(result: CommitResult, commit: Commit, schema: Schema) -> CommitResult:
+    creates = [each for each in commit.operations if isinstance(each, Create)]
+    given = []
+    for create, columns in zip(creates, result.given, strict=True):
+        known = _known(schema, create.type)
+        given.append({name: shown_column(raws, known.get(name)) for name, raws in columns.items()})
+    return replace(result, given=given)
 
 
 def page_shower(request: QueryRequest, schema: Schema) -> Callable[[Page], Page]:

@@ -34,5 +34,5 @@ def repeated(first: CommitResult, writer: Writer | None) -> CommitResult:
     facts = {name: getattr(first, name) for name in CommitResult.__struct_fields__}
     facts["repeated"] = True
     if writer is not None and (not isinstance(first, Kept) or first.user != writer.actor.user):
-        facts.update(stale=[], deleted=[], refused=[])
+        facts.update(given=[], stale=[], deleted=[], refused=[])
     return CommitResult(**facts)

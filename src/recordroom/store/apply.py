@@ -13,7 +13,7 @@ from ..errors import ImmutableAttribute, NotFound, NotUnique
 from ..model.ids import show_id
 from ..model.operations import Create, Delete, DropKeys, Link, Operation, Publish, SetKeys, Unlink, Update
 from .access_checks import blind, may_change, may_create, may_publish, note_unseen_references
-from .attempt import Segment
+from .attempt import New, Segment
 from .conflicts import judge_deletes, judge_updates
 from .faults import Fault
 from .layout import Layout
@@ -34,7 +34,7 @@ def create(segment: Segment, block: Create) -> Plan[None]:
     layout = segment.layout(block.type)
     ids, count = block.ids, len(block.ids)
     if not count:
-        segment.outcome.numbers.append(0)
+        segment.outcome.numbered(0)
         return
     if segment.mode.careful and (yield from _already_there(segment, layout, ids)):
         return
@@ -44,7 +44,9 @@ def create(segment: Segment, block: Create) -> Plan[None]:
         if name not in columns:
             columns[name] = [default] * count
     numbers = yield from _numbers(segment, layout, ids)
-    segment.outcome.numbers.append(numbers[0])
+    place = segment.outcome.numbered(numbers[0])
+    if layout.given:
+        segment.new.append(New(layout, ids, place))
     yield from divided(count)
     segment.note_values(layout, ids, columns, new=True)
     segment.note_required_left_out(layout, ids, columns)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from ..model.operations import Operation
+from ..model.operations import Columns, Operation
 from .access_writes import Guard, Question, Writer
 from .catalog import Catalog
 from .faults import Faults
@@ -17,7 +17,7 @@ from .layout import Layout, layout_of
 from .plans import Fetch, Plan, Run
 from .sqltext import marked
 
-__all__ = ["Holder", "Mode", "Outcome", "Segment", "Written"]
+__all__ = ["Holder", "Mode", "New", "Outcome", "Segment", "Written"]
 
 Holder = tuple[bytes, bytes, bytes | None]  # who administers the room: user, role, and the group that lends it
 
@@ -31,6 +31,7 @@ class Mode(NamedTuple):
     numbers: dict[bytes, int] | None = None  # of entities that come back and had numbers
     writer: Writer | None = None  # who writes, where that is not the owner
     administrators: Sequence[Holder] | None = None  # of before the commit, where that was asked
+    now: int = 0  # microseconds since 1970
 
 
 class Outcome:
@@ -39,6 +40,7 @@ class Outcome:
     def __init__(self) -> None:
         self.journal: list[Operation] = []
         self.numbers: list[int] = []
+        self.given: list[Columns] = []  # of each Create, what the room gave
         self.stale: dict[tuple[str, bytes], None] = {}
         self.cascaded: list[tuple[str, bytes]] = []
 
@@ -49,14 +51,21 @@ class Outcome:
     def back_to(self, mark: tuple[int, int, dict[tuple[str, bytes], None], int]) -> None:
         """Forget what was done since `mark`."""
         operations, numbers, self.stale, cascaded = mark[0], mark[1], dict(mark[2]), mark[3]
-        del self.journal[operations:], self.numbers[numbers:], self.cascaded[cascaded:]
+        del self.journal[operations:], self.numbers[numbers:], self.given[numbers:], self.cascaded[cascaded:]
+
+    def numbered(self, first: int) -> int:
+        """The place of a Create whose first number is `first`."""
+        self.numbers.append(first)
+        self.given.append({})
+        return len(self.numbers) - 1
 
 
 class Written(NamedTuple):
     """Ids that were written somewhere and must name entities of type `target` at the end.
 
     `attribute` is "" where they are the entities that an operation is about. `known` counts the distinct
-    new entities among `ids` that an earlier operation created; None where the owners are not new.
+    new entities among `ids` that an earlier operation created; None where the owners are not new. What the room has
+    `given` itself may be something that the actor does not see.
     """
 
     type: str
@@ -65,6 +74,15 @@ class Written(NamedTuple):
     owners: Sequence[bytes]
     ids: Sequence[bytes | None]
     known: int | None = None
+    given: bool = False
+
+
+class New(NamedTuple):
+    """New entities to which the room gives values. `place` is that of their Create in the outcome."""
+
+    layout: Layout
+    ids: Sequence[bytes]
+    place: int
 
 
 class Segment:
@@ -87,6 +105,7 @@ class Segment:
         self.missing: dict[tuple[str, str], dict[bytes, None]] = {}
         # Careful attempts keep back values of unique sets until the end: root → id → attribute → value.
         self.held: dict[str, dict[bytes, dict[str, Any]]] = {}
+        self.new: list[New] = []
         self._counters: dict[str, int] = {}
         self._start = len(outcome.journal)
 
@@ -142,17 +161,24 @@ class Segment:
     # --- what stays to be judged ---
 
     def note_values(
-        self, layout: Layout, ids: Sequence[bytes], columns: Mapping[str, Sequence[Any]], *, new: bool = False
+        self,
+        layout: Layout,
+        ids: Sequence[bytes],
+        columns: Mapping[str, Sequence[Any]],
+        *,
+        new: bool = False,
+        given: bool = False,
     ) -> None:
         """Remember the references among written columns, and the required attributes set to null.
 
-        `new` says that the entities are just being created, and not yet among `created`.
+        `new` says that the entities are just being created, and not yet among `created`; `given`, that the room has
+        found the values.
         """
         for attribute in layout.references:
             values = columns.get(attribute.name)
             if values is not None:
                 known = len(self.created.keys() & set(values)) if new else None
-                self.written.append(Written(layout.type, attribute.name, attribute.target, ids, values, known))
+                self.written.append(Written(layout.type, attribute.name, attribute.target, ids, values, known, given))
         for name in layout.required:
             if name in columns:
                 self._note_required(layout.type, name, ids, columns[name])

@@ -92,7 +92,9 @@ def commit_plan(catalog: Catalog, commit: Commit, by: By) -> Plan[CommitResult]:
     if start.result is not None:
         return repeated(start.result, writer)
     yield from keep_up(catalog, start.revision, start.lag)
-    mode = Mode(start.revision + 1, commit.on_conflict, numbers=numbers, writer=writer)
+    # Moments never fall while revisions rise, whatever the clock does.
+    moment = max(now, start.time)
+    mode = Mode(start.revision + 1, commit.on_conflict, numbers=numbers, writer=writer, now=moment)
     outcome, refused = yield from _attempts(catalog, commit, mode)
     if not outcome.journal:
         # Others may have changed what this one found to be as it wants it: the session's copy is old then.
@@ -100,9 +102,9 @@ def commit_plan(catalog: Catalog, commit: Commit, by: By) -> Plan[CommitResult]:
         return CommitResult(revision=start.revision, time=start.time or now, stale=stale, refused=refused)
     result = CommitResult(
         revision=start.revision + 1,
-        # Moments never fall while revisions rise, whatever the clock does.
-        time=max(now, start.time),
+        time=moment,
         numbers=outcome.numbers,
+        given=outcome.given if any(outcome.given) else [],
         stale=list(outcome.stale),
         deleted=outcome.cascaded,
         refused=refused,

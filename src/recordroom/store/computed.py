@@ -1,9 +1,10 @@
-"""Whether the expressions of computed attributes make sense in a schema: the query language reads them."""
+"""Whether the expressions of computed and initial attributes make sense in a schema: the query language reads them."""
 
 from __future__ import annotations
 
 from ..errors import InvalidQuery, InvalidSchema, UnknownName
 from ..model.schema import Schema
+from ..query.initial import initial_of, initials_of
 from ..query.resolve import resolve
 from ..query.syntax import Path, Query, Selected
 
@@ -24,3 +25,29 @@ def check_computed(schema: Schema) -> None:
                 raise InvalidSchema(
                     where=where, reason=f"computed: {error}", type=entity_type.name, attribute=attribute.name
                 ) from error
+    for name in schema:
+        _check_initials(schema, name)
+
+
+def _check_initials(schema: Schema, name: str) -> None:
+    for attribute in schema.initials(name):
+        try:
+            initial_of(schema, name, attribute)
+        except (InvalidQuery, UnknownName) as error:
+            raise _wrong_initial(schema, name, attribute, error) from error
+    try:
+        initials_of(schema, name)
+    except InvalidQuery as error:
+        raise InvalidSchema(where=name, reason=f"initial: {error}", type=name, attribute="") from error
+
+
+def _wrong_initial(schema: Schema, name: str, attribute: str, error: Exception) -> InvalidSchema:
+    """The error, at the type whose expression it is."""
+    for owner in schema.ancestors(name):
+        if any(each == attribute for each, _ in schema[owner].initials):
+            reason = f"initials: {attribute}: {error}"
+            return InvalidSchema(where=owner, reason=reason, type=owner, attribute="")
+        if any(each.name == attribute for each in schema[owner].attributes):
+            break
+    where = f"{owner}.{attribute}"
+    return InvalidSchema(where=where, reason=f"initial: {error}", type=owner, attribute=attribute)

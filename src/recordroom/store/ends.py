@@ -13,6 +13,7 @@ from .access_judging import judge_end
 from .attempt import Segment, Written
 from .deletes import cascade, clear_references
 from .faults import Fault
+from .giving import give_values, tell_given
 from .layout import layout_of, roots
 from .plans import FetchKeys, Plan
 from .unique import settle_unique
@@ -25,6 +26,9 @@ def judge(segment: Segment) -> Plan[None]:
     segment.faults.settle()
     _judge_circles(segment)
     yield from cascade(segment)
+    if segment.new:
+        segment.faults.settle()
+        yield from give_values(segment)
     yield from _judge_references(segment)
     _judge_required(segment)
     segment.faults.settle()
@@ -35,6 +39,8 @@ def judge(segment: Segment) -> Plan[None]:
     yield from judge_end(segment)
     segment.faults.settle()
     yield from segment.store_counters()
+    if segment.new:
+        yield from tell_given(segment)
 
 
 # --- required -------------------------------------------------------------------------------------
@@ -84,7 +90,8 @@ def _judge_references(segment: Segment) -> Plan[None]:
         found = types[schema.root(written.target)]
         fitting = set(schema.subtypes(written.target))
         wrong = {each for each in named if (found.get(each) or segment.created.get(each, "")) not in fitting}
-        wrong |= segment.unseen(written.target, named)
+        if not written.given:
+            wrong |= segment.unseen(written.target, named)
         if wrong:
             elsewhere = yield from _elsewhere(segment, wrong)
             segment.faults.add(_wrong_references(segment, written, wrong, elsewhere))

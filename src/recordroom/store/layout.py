@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..model.kinds import Storage
 from ..model.schema import Attribute, Schema
+from ..query.initial import Initial, initials_of
 from .catalog import Catalog
 from .tables import past
 
@@ -24,6 +26,7 @@ class Layout:
 
     def __init__(self, catalog: Catalog, type_name: str) -> None:
         schema, tables = catalog.schema, catalog.tables
+        self._schema = schema
         self.type = type_name
         self.root = schema.root(type_name)
         self.table = tables.entity_name(type_name)
@@ -41,9 +44,16 @@ class Layout:
         self.required = tuple(each.name for each in own if each.required)
         self.references = tuple(each for each in own if each.kind == "reference")
         self.immutable = tuple(each.name for each in own if each.immutable)
+        # What the room gives to new entities that have no value there.
+        self.given = tuple(dict.fromkeys((*schema.initials(type_name), *schema.numbered(type_name))))
         # Only the declaring type and those that extend it keep a unique set.
         self.unique_sets = schema.unique_sets(type_name)
         self.unique = frozenset(name for _, names in self.unique_sets for name in names)
+
+    @cached_property
+    def initials(self) -> tuple[Initial, ...]:
+        """How the room finds what it gives, each behind what it is made of."""
+        return initials_of(self._schema, self.type)
 
     def storage_of(self, columns: tuple[str, ...] | list[str]) -> tuple[Storage, ...]:
         """The storage classes of some columns, in order."""

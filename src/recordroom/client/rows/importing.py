@@ -188,7 +188,12 @@ class _Import:
         )
         self._converters = [(column, Converter(each, reader.cells, wishes.nulls)) for column, each in plan.scalars]
         self._finders = [Finder(self._session, type_name, each, lookup) for each, lookup in plan.lookups]
-        self._required = [each for each in schema.attributes(type_name).values() if each.required and each.writable]
+        given = self._session._facts(type_name).given
+        self._required = [
+            each
+            for each in schema.attributes(type_name).values()
+            if each.required and each.writable and each.name not in given
+        ]
         have = set(plan.attributes)
         missing = [each.name for each in self._required if each.name not in have and each.default is None]
         if missing and not plan.key:

@@ -51,7 +51,8 @@ async def members(call: Call) -> None:
 
 
 async def commit(call: Call) -> None:
-    await call.give(await call.service.commit(call.room, await call.take(Commit)))
+    request = await call.take(Commit)
+    await call.give(await call.service.commit(call.room, request), request)
 
 
 async def history(call: Call) -> None:
