@@ -207,10 +207,13 @@ def _joined(known: EntityType, more: EntityType, partial: bool) -> EntityType:
     settings = {
         name: getattr(known if getattr(more, name) == getattr(unset, name) else more, name)
         for name in EntityType.__struct_fields__
-        if name not in ("name", "attributes", "unique")
+        if name not in ("name", "attributes", "unique", "initials")
     }
+    initials = tuple((dict(known.initials) | dict(more.initials)).items())
     unique = (*known.unique, *(each for each in more.unique if each not in known.unique))
-    return EntityType(name=known.name, attributes=tuple(attributes.values()), unique=unique, **settings)
+    return EntityType(
+        name=known.name, attributes=tuple(attributes.values()), unique=unique, initials=initials, **settings
+    )
 
 
 def _inherited(types: Mapping[str, EntityType]) -> Iterator[EntityType]:

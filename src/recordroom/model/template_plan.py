@@ -48,9 +48,11 @@ def _missing(schema: Schema, wanted: EntityType) -> Iterator[EntityType]:
         return
     present = schema[wanted.name]
     unique = tuple(each for each in wanted.unique if set(each) not in map(set, present.unique))
+    known = {name for name, _ in present.initials}
     changed = replace(
         present,
         extends=_extends(schema, present, wanted),
+        initials=(*present.initials, *(each for each in wanted.initials if each[0] not in known)),
         unique=(*present.unique, *unique),
         attributes=tuple(_attributes(schema, wanted)),
     )
@@ -96,6 +98,6 @@ def _changes(present: Attribute, wanted: Attribute) -> dict[str, Any]:
     if wanted.reverse and not present.reverse:
         changes["reverse"] = wanted.reverse
     for name in _GIVEN:
-        if getattr(wanted, name, None) and not getattr(present, name, None):
+        if getattr(wanted, name) and not getattr(present, name):
             changes[name] = getattr(wanted, name)
     return changes

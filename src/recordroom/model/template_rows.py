@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -169,7 +169,7 @@ class _Reader:
                 self._rows[type_name][0].place, f"{type_name} is abstract; name a type that extends it"
             )
         names = key_of(self._schema, type_name)
-        entities = [self._entity(row, names) for row in self._rows[type_name]]
+        entities = _united(self._entity(row, names) for row in self._rows[type_name])
         keyed = {each.key: each for each in entities if names and None not in each.key}
         question = Question(type=type_name, key=names, ids=tuple(each.id for each in entities), values=tuple(keyed))
         found = room.there(question) if type_name in room.schema else []
@@ -249,6 +249,19 @@ class _Reader:
             raise wrong_template(row.place, f"{attribute.name}: expected a table, got {given!r}")
         value = Attribute(name=attribute.name, kind=attribute.of)
         return {key: _raw(row, value, each) for key, each in given.items()}
+
+
+def _united(entities: Iterable[_Entity]) -> list[_Entity]:
+    """Entities of which several rows speak as one: what is said last counts."""
+    found: dict[bytes, _Entity] = {}
+    for each in entities:
+        first = found.setdefault(each.id, each)
+        if first is not each:
+            first.columns |= each.columns
+            first.links |= each.links
+            first.mappings |= each.mappings
+            first.row = msgspec.structs.replace(each.row, values=first.row.values | each.row.values)
+    return list(found.values())
 
 
 def _everything(entity: _Entity) -> Iterator[Any]:
