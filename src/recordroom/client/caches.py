@@ -6,6 +6,7 @@ KeyError. All caches here are safe to use from several threads, and `FileCache` 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -106,7 +107,7 @@ class MemoryCache(Cache):
 
 class _File(msgspec.Struct, array_like=True):
     key: str
-    value: str | bytes
+    value: Any  # a text or bytes
 
 
 class FileCache(Cache):
@@ -127,7 +128,8 @@ class FileCache(Cache):
         found = _read(self._file(key))
         if found is None or found.key != key:
             raise KeyError(key)
-        return found.value
+        value: str | bytes = found.value
+        return value
 
     def set(self, key: str, value: Any) -> None:
         """Keep a text or bytes under a key; InvalidValue for anything else."""
@@ -135,7 +137,8 @@ class FileCache(Cache):
             expected = "a text or bytes; a SerializedCache around it takes anything"
             raise InvalidValue(type="FileCache", attribute=key, value=type(value), expected=expected)
         file = self._file(key)
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self.folder, file.parent):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         made = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
         try:
             descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -143,7 +146,8 @@ class FileCache(Cache):
                 out.write(msgspec.msgpack.encode(_File(key, value)))
             made.replace(file)
         except OSError:
-            made.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                made.unlink()
             raise
 
     def delete(self, key: str) -> None:
@@ -166,9 +170,10 @@ class FileCache(Cache):
 
 def _read(file: Path) -> _File | None:
     try:
-        return msgspec.msgpack.decode(file.read_bytes(), type=_File)
+        found = msgspec.msgpack.decode(file.read_bytes(), type=_File)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
+    return found if isinstance(found.value, str | bytes) else None
 
 
 class ProxyCache(Cache):

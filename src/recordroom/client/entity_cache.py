@@ -20,6 +20,7 @@ from ..model.ids import show_id
 from ..query.request import Fresh, FreshRequest
 from ..query.request import Page as WirePage
 from .keys import StringKeyMaker
+from .loading import with_revisions
 
 if TYPE_CHECKING:
     from .facts import TypeFacts
@@ -212,7 +213,7 @@ def _rows(page: WirePage) -> Iterable[tuple[bytes, tuple[str, dict[str, Any]]]]:
 
 def _names(facts: TypeFacts) -> dict[str, None]:
     """The columns of a page of whole entities."""
-    return dict.fromkeys((*facts.default_names, "revision"))
+    return dict.fromkeys(with_revisions(facts.default_names))
 
 
 def _page(facts: TypeFacts, rows: dict[bytes, tuple[str, dict[str, Any]]]) -> WirePage:

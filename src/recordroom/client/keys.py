@@ -9,11 +9,12 @@ import copy
 import functools
 import hashlib
 import inspect
-import marshal
 import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 from ..errors import InvalidValue
 from .caches import MemoryCache
@@ -46,7 +47,10 @@ class StringKeyMaker(KeyMaker):
 
 
 class ObjectKeyMaker(KeyMaker):
-    """Keys of anything: numbers, texts, mappings, sets, lists, functions, classes, entities, what pickle takes."""
+    """Keys of anything: numbers, texts, mappings, sets, lists, functions, classes, entities, what pickle takes.
+
+    A function that is made inside another, such as a lambda, is the same as itself only, in this process.
+    """
 
     def key(self, *items: Any) -> str:
         """64 hexadecimal digits that tell things apart; InvalidValue for what has no end or cannot be told apart."""
@@ -76,12 +80,15 @@ def _bytes(item: Any) -> bytes:
     return _tagged(b"p", pickle.dumps(item, protocol=4))
 
 
+_made_inside: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+_numbers = count(1)
+
+
 def _inner(item: Any) -> bytes:
-    """What tells functions apart that are made in others and may have one name: their code, and what they refer to."""
-    if "<" not in item.__qualname__ or not inspect.isfunction(item):
+    """A number for a function or class that was made inside a function: others of its name may do something else."""
+    if "<" not in item.__qualname__:
         return b""
-    held = [each.cell_contents for each in item.__closure__ or ()]
-    return marshal.dumps(item.__code__) + _bytes([held, item.__defaults__, item.__kwdefaults__])
+    return b"%d" % _made_inside.setdefault(item, next(_numbers))
 
 
 def _tagged(tag: bytes, data: bytes) -> bytes:

@@ -6,6 +6,7 @@ be read, or whose types do not have the hash that they should have, is told in t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -73,7 +74,8 @@ class SchemaCache:
                 out.write(msgspec.msgpack.encode(kept))
             made.replace(file)
         except OSError as error:
-            made.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                made.unlink()
             _log.warning("the schema of %s is not kept in %s: %s", reply.database, self.folder, error)
 
     def _file(self, where: str, database: str) -> Path:
