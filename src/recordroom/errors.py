@@ -29,6 +29,7 @@ __all__ = [
     "InvalidSequence",
     "InvalidSettings",
     "InvalidSignature",
+    "MailFailed",
     "InvalidValue",
     "KeyringUnavailable",
     "LocationNotConfigured",
@@ -437,6 +438,13 @@ class TokenExpired(NotAuthenticated):
     """The access token has expired: get another with the refresh token, or log in again."""
 
     code = "token_expired"
+
+
+class MailFailed(Error):
+    """The mail could not be sent: {reason}."""
+
+    code = "mail_failed"
+    status = 502
 
 
 class InvalidSignature(Error):

@@ -20,7 +20,7 @@ from ..errors import InvalidQuery, InvalidValue, SessionClosed, UnknownAttribute
 from ..model.ids import show_id
 from ..model.schema import Attribute, Schema
 from ..query.syntax import Query
-from . import bulk, encoding, ensuring, past, schemas
+from . import bulk, encoding, ensuring, past, people, schemas
 from .access import AccessReason, explain_access
 from .committing import Committed, Committer, OnConflict, OnError, event
 from .databases import Databases
@@ -247,6 +247,33 @@ class Session:
             raise InvalidValue(type="Publish", attribute="topic", value=topic, expected="a topic")
         with self._lock:
             self._work.now.published.append(event(topic, data, target))
+
+    # --- people ----------------------------------------------------------------------------------
+
+    def widget_url(self, name: people.PageName, entity: Entity | None = None, theme: str | None = None) -> str:
+        """The address of a page for a person in a browser, who needs no other credential for six minutes.
+
+        `name`: "info" about an entity, "tasks" of oneself or of a user, group or context, "tasks_browser" of projects.
+        `theme` is "dark" (also for one that there is not) or "light". NotSupported in an embedded room.
+        """
+        return people.widget_url(self, name, entity, theme)
+
+    def send_user_invites(self, users: Entity | str | Iterable[Entity | str]) -> list[str]:
+        """Invite users (entities, names or ids) by mail; the names of those who were written to.
+
+        Who has no password yet gets a one-time code to choose one. Needs the right to change those users, and settings for
+        mail on the server. MailFailed says whom it reached.
+        """
+        return people.send_invitations(self, users)
+
+    def reset_remote(self, kind: Literal["api_key"] = "api_key", user: Entity | str | None = None) -> str:
+        """A new API key for oneself or another user, in place of the one that this gave before.
+
+        Keys that were made under names of their own (`recordroom token create`) stay.
+        """
+        if kind != "api_key":
+            raise InvalidValue(type="Session", attribute="reset_remote", value=kind, expected="'api_key'")
+        return people.new_api_key(self, user)
 
     # --- what is recorded ------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ from ..store.async_room import AsyncRoom
 from .auth.accounts import Accounts
 from .files import Files
 from .limits import Limits
+from .mail import MailSettings
+from .people import People
 from .uploads import Uploads
 
 __all__ = ["Counts", "Service"]
@@ -39,13 +41,22 @@ class Counts(msgspec.Struct):
 class Service:
     """One room for many actors, on one event loop. `room` is the owner's."""
 
-    def __init__(self, room: AsyncRoom, accounts: Accounts, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        room: AsyncRoom,
+        accounts: Accounts,
+        limits: Limits | None = None,
+        *,
+        mail: MailSettings | None = None,
+        url: str = "",
+    ) -> None:
         self.room = room
         self.accounts = accounts
         self.change_limits(limits or Limits())
         self.counts = Counts()
         self.files = Files(self)
         self.uploads = Uploads(self)
+        self.people = People(self, mail or MailSettings(), url)
         self.stopping = asyncio.Event()  # set as soon as the server is told to stop
         self.farewells: list[Callable[[], Awaitable[None]]] = []  # called then, before connections are closed
         self._streams: dict[str, int] = {}

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import datetime as dt
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -76,6 +76,7 @@ __all__ = ["Accounts", "Renewed"]
 T = TypeVar("T")
 _HOUR = 3600 * 1_000_000
 _KEPT = 90 * 24 * _HOUR  # tokens stay so long after their end, for people to see
+_RENEWED = "renewed"  # the name of the one key of a user that is given anew
 _WRONG = "the user name or the password is not right"
 _WHOLE_USER = ("name", "active", "roles")  # whoever may change these may act in a user's place
 
@@ -442,6 +443,43 @@ class Accounts:
             "expires": _shown(expires),
         }
 
+    async def renew_key(self, identity: Identity, user: str | None = None) -> str:
+        """A new API key of a user (None: oneself) in place of the one that this gave before, which ends.
+
+        POST /v1/users/{name or id}/api-key. Keys that were made under a name of their own stay.
+        """
+        _check_scope(identity, "making API keys")
+        key, entity, moment = new_key(), new_id(), now()
+        expires = identity.expires if identity.kind == API_KEY else None
+        values = {"kind": API_KEY, "name": _RENEWED, "scopes": _json(identity.actor.scopes), "expires": expires}
+
+        def plan(catalogs: Catalogs) -> Plan[None]:
+            main = main_of(catalogs)
+            whose = yield from self._changeable(catalogs, identity, user)
+            known = yield from tokens_of(main, whose)
+            before = [each.id for each in known if each.name == _RENEWED and each.good(moment)]
+            yield from end_tokens(main, before, identity.actor.name, moment)
+            create = new_entity("Token", entity, {"user": whose.id, **values})
+            yield from commit_as(main, [create], identity.actor.name, moment)
+            yield from keep_key(self._dialect, entity, key)
+
+        await self._write(plan)
+        return key
+
+    async def invitation(self, identity: Identity, user: str) -> Invitation:
+        """What to write to a user who is invited: a one-time code, unless they can log in already."""
+        _check_scope(identity, "inviting users")
+        code = new_code()
+
+        def plan(catalogs: Catalogs) -> Plan[Invitation]:
+            whose = yield from self._changeable(catalogs, identity, user, own_too=False)
+            if (yield from self._password_of(whose)) is not None:
+                return Invitation(whose, None)
+            yield from keep_code(self._dialect, whose.id, code, now(), self.settings.invitation_seconds)
+            return Invitation(whose, code)
+
+        return await self._write(plan)
+
     def _changeable(
         self, catalogs: Catalogs, identity: Identity, whose: str | None, *, own_too: bool = True
     ) -> Plan[UserState]:
@@ -594,6 +632,16 @@ class Accounts:
         await self.write_uses()
         await asyncio.to_thread(self._passwords.close)
         await self._oidc.close()
+
+
+class Invitation(NamedTuple):
+    """Who is invited, and the code that lets them in; None for those who have a password."""
+
+    user: UserState
+    code: str | None
+
+    def __repr__(self) -> str:
+        return f"<Invitation of {self.user.name}>"
 
 
 # --- small things ---------------------------------------------------------------------------------

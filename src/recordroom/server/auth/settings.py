@@ -47,6 +47,7 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     session_idle_seconds: int = 14 * 86400  # a session that nobody refreshes ends
     session_seconds: int = 90 * 86400  # every session ends
     code_seconds: int = 86400  # one-time codes
+    invitation_seconds: int = 7 * 86400  # one-time codes that were sent by mail
     grace_seconds: int = 30  # a refresh whose answer was lost may be repeated by the same client
     password_length: int = 12
     password_workers: int = 2  # passwords checked at a time; each takes 64 MiB

@@ -1,6 +1,6 @@
 """Every route, in the order of the documentation."""
 
-from . import accounts, data, documents, events, files, health, rooms, webhooks
+from . import accounts, data, documents, events, files, health, pages, rooms, webhooks
 
 __all__ = ["ROUTES"]
 
@@ -11,6 +11,7 @@ ROUTES = (
     *events.ROUTES,
     *webhooks.ROUTES,
     *accounts.ROUTES,
+    *pages.ROUTES,
     *health.ROUTES,
     *documents.ROUTES,
 )
