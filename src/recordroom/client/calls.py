@@ -103,6 +103,33 @@ class Caller:
         """Ask for something that has no answer but that it was done."""
         self._until(request, lambda message: self._good(self._send(request, message)))
 
+    # --- bytes ---
+
+    def exchange(self, request: Request, headers: Mapping[str, str], body: Callable[[], Any] | None = None) -> Answer:
+        """The answer to bytes that `body` makes anew for each attempt, under headers that say what they are."""
+
+        def attempt(message: Message) -> Answer:
+            sent = None if body is None else body()
+            sending = message._replace(headers={**message.headers, **headers}, body=sent)
+            return self._good(self._send(request, sending))
+
+        return self._until(request, attempt)
+
+    def open(self, request: Request, headers: Mapping[str, str]) -> Streamed:
+        """An answer of bytes, to be read as they come. Whoever leaves it early closes it."""
+
+        def attempt(message: Message) -> Streamed:
+            found = self._connections.stream(message._replace(headers={**message.headers, **headers}))
+            try:
+                if not 200 <= found.status < 300:
+                    self._good(found.whole())
+            except BaseException:
+                found.close()
+                raise
+            return found
+
+        return self._until(request, attempt)
+
     def _send(self, request: Request, message: Message) -> Answer:
         return self._connections.send(message, alone=not request.repeatable)
 

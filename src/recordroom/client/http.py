@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -75,11 +75,11 @@ class Answer(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A request as it is sent. `read`: seconds between two pieces of the answer, where it is not as usual."""
+    """A request as it is sent, its body as bytes or in pieces. `read`: seconds between two pieces of the answer, where it is not as usual."""
 
     method: str
     path: str
-    body: bytes | None
+    body: bytes | Iterable[bytes] | None
     headers: Mapping[str, str]
     read: float | None = None
 

@@ -152,7 +152,10 @@ class Blobs(ABC):
         return hashing.known()
 
     def put(self, upload: str, chunks: Iterable[bytes], wanted: Wanted = ANYTHING) -> Known:
-        """Make a blob of what comes, under the name of an upload that nobody else has while it comes."""
+        """Make a blob of what comes, under the name of an upload that nobody else has.
+
+        It is for the caller to discard that, once the blob is noted; where something goes wrong nothing is left of it.
+        """
         hashing = Hashing(md5=bool(wanted.md5))
         try:
             with self.begin(upload, 0) as incoming:

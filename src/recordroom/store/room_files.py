@@ -73,6 +73,11 @@ class RoomFiles:
         """PermissionDenied unless the actor may give the component bytes."""
         self._asked(lambda catalogs: records.check_writable(self._who(catalogs), database, component))
 
+    def keep_bytes(self, database: str, component: bytes, known: tuple[str, int, str]) -> None:
+        """Say which bytes a component has from now on, as the actor; `known` is digest, size and name."""
+        digest, size, name = known
+        self.keep(FileRow(component, database, digest, size, "", name, "", 0))
+
     def keep(self, found: FileRow) -> None:
         """Say which bytes a component has from now on, as the actor."""
         found = found._replace(owner=records.owner_of(self._requests.actor), time=now())
