@@ -9,7 +9,22 @@ from collections.abc import Callable
 from cyclopts import App, CycloptsError, Group
 
 from ..errors import Error
-from . import accounts, copying, demo, files, login, profiles, records, rows, schema, serve, templates, upkeep, webhooks
+from . import (
+    accounts,
+    copying,
+    demo,
+    files,
+    jobs,
+    login,
+    profiles,
+    records,
+    rows,
+    schema,
+    serve,
+    templates,
+    upkeep,
+    webhooks,
+)
 from .output import complain, complain_with_facts
 from .rooms import STREAM, UsageError
 
@@ -61,6 +76,7 @@ def make_app() -> App:
     templates.template_app.group = (shape,)
     profiles.profile_app.group = (far,)
     webhooks.webhook_app.group = (care,)
+    jobs.job_app.group = (care,)
     files.files_app.group = (data,)
     app.command(files.files_app)
     app.command(profiles.profile_app)
@@ -68,6 +84,7 @@ def make_app() -> App:
         each.group = (people,)
         app.command(each)
     app.command(webhooks.webhook_app)
+    app.command(jobs.job_app)
     app.command(schema.schema_app)
     app.command(templates.template_app)
     commands: tuple[tuple[Group, str, Callable[..., object], str], ...] = (
@@ -84,6 +101,7 @@ def make_app() -> App:
         (data, "search", records.search, "[ROOM] TEXT"),
         (care, "serve", serve.serve, "[ROOM]"),
         (care, "config", serve.config, "[ROOM]"),
+        (care, "worker", jobs.worker, "[ROOM]"),
         (care, "check", upkeep.check, "[ROOM]"),
         (care, "compact", upkeep.compact, "[ROOM]"),
         (care, "backup", copying.backup, "[ROOM] FOLDER"),
@@ -137,7 +155,7 @@ def _wrong_usage(error: CycloptsError | UsageError, given: list[str]) -> int:
 
 def _command(given: list[str]) -> list[str]:
     names = [name for name in given if not name.startswith("-")]
-    known = {"schema": 2, "template": 2, "profile": 2, "webhook": 2, "files": 2} | {
+    known = {"schema": 2, "template": 2, "profile": 2, "webhook": 2, "job": 2, "files": 2} | {
         each.name[0]: 2 for each in accounts.account_apps
     }
     if not names or names[0] not in set(make_app()):

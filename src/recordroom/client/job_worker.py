@@ -111,20 +111,22 @@ class Worker:
 
     # --- again and again -------------------------------------------------------------------------
 
-    def run(self, stop: threading.Event) -> None:
-        """Do jobs until told to stop; a job that is under way is finished first."""
+    def run(self, stop: threading.Event, idle: float | None = None) -> int:
+        """Do jobs until told to stop, or idle for so many seconds; how many. A job that is under way is finished first."""
         position: int | None = None
-        while not stop.is_set():
+        count, busy = 0, time.monotonic()
+        while not stop.is_set() and (idle is None or time.monotonic() - busy < idle):
             try:
                 position = self._followed(position, 0.0) if position is None else position
                 while not stop.is_set() and self.run_one():
-                    pass
+                    count, busy = count + 1, time.monotonic()
                 position = self._followed(position, _REST_SECONDS)
             except UnknownType:
                 # The room has no jobs yet.
                 stop.wait(_WITHOUT_JOBS_SECONDS)
             except StoreUnavailable:
                 stop.wait(_REST_SECONDS)
+        return count
 
     def _followed(self, position: int | None, wait: float) -> int:
         """Wait for a commit that leaves a job to be done, but not long: leases end without one."""

@@ -11,15 +11,17 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from ..errors import Conflict, InvalidValue, NotFound
 from .entity import Entity
+from .meter import Metered
 
 if TYPE_CHECKING:
     from .job_worker import Running, Sessions
     from .session import Session
+    from .transport import Transport
 
 __all__ = ["ENDED", "Handler", "Jobs", "moment_now"]
 
@@ -126,16 +128,23 @@ class Jobs:
             count += 1
         return count
 
-    def work(self, stop: threading.Event | None = None, *, lease: float = LEASE_SECONDS, name: str = "") -> None:
-        """As `run_pending`, again and again, until `stop` is set (or KeyboardInterrupt)."""
+    def work(
+        self,
+        stop: threading.Event | None = None,
+        *,
+        lease: float = LEASE_SECONDS,
+        idle: float | None = None,
+        name: str = "",
+    ) -> int:
+        """As `run_pending`, again and again, until `stop` is set, there was nothing to do for `idle` seconds, or KeyboardInterrupt."""
         from .job_worker import Worker
 
         worker = Worker(self._session, self.handlers, lease=lease, sessions=self.sessions, name=name)
-        worker.run(stop or threading.Event())
+        return worker.run(stop or threading.Event(), idle)
 
     def pending(self, types: Iterable[str] = ()) -> int:
         """How many jobs wait or are running, of all types or some."""
-        text = "Job where status in ['queued', 'running']"
+        text = "Job where (status is queued or status is running)"
         wanted = list(types)
         return len(
             self._session.query(f"{text} and type in $types", types=wanted) if wanted else self._session.query(text)
@@ -148,9 +157,17 @@ def _encode(running: Running) -> Any:
     return encode(running)
 
 
+class _Lent(Metered):
+    """A transport that is closed by somebody else."""
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._closed = True
+
+
 def beside(session: Session) -> Session:
-    """Another session with the same room, which is closed with it: what is recorded in the one is not in the other."""
-    return type(session)(session._meter, database=session.database)
+    """Another session with the same room, for as long as this one is open: what is recorded in the one is not in the other."""
+    return type(session)(cast("Transport", _Lent(session.transport)), database=session.database)
 
 
 def reread(session: Session, job: Any) -> Entity:

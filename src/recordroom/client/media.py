@@ -7,7 +7,6 @@ where a version was given. It names the outputs before they are there; the job's
 from __future__ import annotations
 
 import json
-import mimetypes
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +14,7 @@ from uuid import UUID, uuid4
 
 from ..errors import InvalidValue, NotFound
 from ..files.fixed import SERVER
+from ..model.encoding import encoding_data
 from .entity import Entity
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .job_worker import Running
     from .session import Session
 
-__all__ = ["Keep", "create_thumbnail", "encode", "encode_media", "job_data"]
+__all__ = ["Keep", "create_thumbnail", "encode", "encode_media"]
 
 Keep = bool | Literal["auto"]
 
@@ -43,20 +43,8 @@ def encode_media(
     belongs = _version(session, version)
     source = _component(media) if isinstance(media, Entity) else _brought(session, Path(media))
     keep = given if keep_original == "auto" else keep_original
-    data = job_data(source["id"], source["file_type"] or "", belongs and belongs["id"], keep_original=keep)
+    data = encoding_data(source._id, source["file_type"] or "", None if belongs is None else belongs._id, keep_original=keep)
     return session.jobs.submit("encode_media", data)
-
-
-def job_data(source: Any, file_type: str, version: Any, *, keep_original: bool) -> dict[str, Any]:
-    """The data of a job that encodes a component: what it will make, judged by the ending of its name."""
-    sort = (mimetypes.guess_type(f"a{file_type}")[0] or "").partition("/")[0]
-    formats = ["image/jpeg"] if sort == "image" and file_type != ".gif" else ["video/mp4", "image/jpeg"]
-    data = {
-        "output": [{"format": each, "component_id": str(uuid4())} for each in formats],
-        "source_component_id": str(source),
-        "keep_original": keep_original,
-    }
-    return data if version is None else {**data, "version_id": str(version)}
 
 
 def _version(session: Session, version: Entity | str | None) -> Entity | None:

@@ -15,11 +15,13 @@ from typing import Any
 
 import uvicorn
 import uvloop
+from msgspec.structs import replace
 
 from ..query.grammar import parse
 from ..store.async_room import AsyncRoom
 from .app import App
 from .auth.accounts import Accounts
+from .jobs import Jobs
 from .logs import RequestLog
 from .mount import made_mounts
 from .posting import Poster
@@ -149,7 +151,7 @@ async def serve(
         if started is not None:
             started(server, service)
         try:
-            async with _webhooks(room, service, settings), _collecting(service):
+            async with _webhooks(room, service, settings), _collecting(service), _jobs(service, settings):
                 await server.serve(sockets=[listening])
         finally:
             await mounts.close()
@@ -190,6 +192,31 @@ async def _webhooks(room: AsyncRoom, service: Service, settings: ServerSettings)
     finally:
         service.stopping.set()
         await delivering
+
+
+@contextlib.asynccontextmanager
+async def _jobs(service: Service, settings: ServerSettings) -> AsyncIterator[None]:
+    """Have jobs done in the block; at its end those under way are given back."""
+    if not settings.jobs.workers:
+        yield
+        return
+    plain = replace(settings, tls_cert="", tls_key="", behind_proxy=False, graceful_seconds=1.0)
+    jobs = Jobs(service, settings.jobs, lambda private: _Private(server_of(App(private), plain).config, private))
+    working = asyncio.ensure_future(jobs.run())
+    try:
+        yield
+    finally:
+        service.stopping.set()
+        await working
+
+
+class _Private(Server):
+    """A second server in a process: signals are the first one's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None."""
+        yield
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

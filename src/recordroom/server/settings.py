@@ -18,7 +18,7 @@ from ..model.schema import close_names
 from .auth.settings import AuthSettings
 from .limits import Limits
 
-__all__ = ["PREFIX", "Loaded", "ServerSettings", "WebhookSettings", "load", "without_password"]
+__all__ = ["PREFIX", "JobSettings", "Loaded", "ServerSettings", "WebhookSettings", "load", "without_password"]
 
 PREFIX = "RECORDROOM_SERVER_"
 _SECRET = ("client_secret", "password")
@@ -29,6 +29,14 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     enabled: bool = True
     private: bool = False
+
+
+class JobSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[jobs]`. Processes that each serving process starts when there are jobs; 0: none, for who runs `recordroom worker`."""
+
+    workers: int = 1
+    lease_seconds: float = 60.0
+    idle_seconds: float = 30.0
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +69,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     limits: Limits = Limits()
     auth: AuthSettings = AuthSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    jobs: JobSettings = JobSettings()
 
 
 class Loaded(NamedTuple):
@@ -132,7 +141,7 @@ def _fields(at: str) -> tuple[str, ...] | None:
 def _path_of(variable: str) -> list[str]:
     """`RECORDROOM_SERVER_LIMITS_BODY` is limits.body."""
     rest, path = variable.removeprefix(PREFIX).lower(), ""
-    for table in ("limits", "auth", "webhooks"):
+    for table in ("limits", "auth", "webhooks", "jobs"):
         if rest.startswith(f"{table}_"):
             path, rest = f"{table}.", rest.removeprefix(f"{table}_")
     known = _fields(path) or ()
