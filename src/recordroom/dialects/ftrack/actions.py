@@ -11,6 +11,7 @@ from ...server.auth.identity import Identity
 from ...server.service import Service
 from ...server.settings import ServerSettings
 from .asking import answered, question_of
+from .components import upload_metadata
 from .custom import configurations_of
 from .names import Names, names_of
 from .people import PEOPLE
@@ -25,10 +26,11 @@ _VERSION = "4.13.0"
 class Asked:
     """One request: who asks, and the room as they see it."""
 
-    def __init__(self, service: Service, settings: ServerSettings, identity: Identity) -> None:
+    def __init__(self, service: Service, settings: ServerSettings, identity: Identity, address: str = "") -> None:
         self.service = service
         self.settings = settings
         self.identity = identity
+        self.address = address  # that the client knows the server by
         self.room = service.acting(identity.actor)
 
     async def names(self) -> Names:
@@ -93,5 +95,6 @@ ACTIONS: dict[str, Action] = {
     "query_server_information": server_information,
     "query_schemas": schemas,
     "query": query,
+    "get_upload_metadata": upload_metadata,
     **PEOPLE,
 }

@@ -13,6 +13,7 @@ from ...server.errors import MethodNotAllowed, NoSuchPath
 from ...server.service import Service
 from ...server.settings import ServerSettings
 from .actions import ACTIONS, Asked
+from .addresses import address_of
 from .batches import WRITES
 from .committing import committed
 from .credentials import identified_by_headers
@@ -54,7 +55,7 @@ class Api:
             raise MethodNotAllowed(path="/api", method=call.method, allowed="POST")
         identity = await identified_by_headers(call)
         operations = _operations(await call.body())
-        asked = Asked(self.service, self.settings, identity)
+        asked = Asked(self.service, self.settings, identity, address_of(call, self.settings))
         return msgspec.json.encode(await results(asked, operations))
 
     async def close(self) -> None:

@@ -10,12 +10,13 @@ from ...server.mount import Mount, Mounts
 from ...server.service import Service
 from ...server.settings import ServerSettings
 from .api import Api
+from .components import Components
 from .hub import Hub
 
 __all__ = ["Ftrack", "make"]
 
 # Each part is a mount itself.
-PARTS: tuple[Callable[[Service, ServerSettings], Mount], ...] = (Api, Hub)
+PARTS: tuple[Callable[[Service, ServerSettings], Mount], ...] = (Api, Hub, Components)
 
 
 class Ftrack:

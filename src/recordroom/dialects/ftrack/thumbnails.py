@@ -1,0 +1,81 @@
+"""Thumbnails of what is in the room's own location, made when they are asked for and kept for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import tempfile
+import zlib
+from collections import OrderedDict
+from functools import cache
+from pathlib import Path
+
+from ...errors import InvalidMedia
+from ...server.service import Service
+from ...store.file_records import FileRow
+
+__all__ = ["DEFAULT_SIZE", "LARGEST", "Thumbnails", "default_picture"]
+
+DEFAULT_SIZE, LARGEST = 300, 2048
+_MOST_KEPT = 64 * 2**20  # bytes
+_LARGEST_SOURCE = 2 * 2**30
+_AT_ONCE = 2
+
+
+class Thumbnails:
+    """JPEG pictures by digest and size; the least asked for go first."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._size = 0
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def of(self, found: FileRow, size: int) -> bytes | None:
+        """The picture of a file, fitted into `size` × `size`; None where it cannot be pictured."""
+        key = (found.digest, size)
+        if key not in self._kept:
+            async with self._turns:
+                if key not in self._kept:
+                    self._keep(key, await self._made(found, size))
+        self._kept.move_to_end(key)
+        return self._kept[key] or None
+
+    def _keep(self, key: tuple[str, int], picture: bytes) -> None:
+        self._kept[key] = picture
+        self._size += len(picture) + 100
+        while self._size > _MOST_KEPT and len(self._kept) > 1:
+            self._size -= len(self._kept.popitem(last=False)[1]) + 100
+
+    async def _made(self, found: FileRow, size: int) -> bytes:
+        if not 0 < found.size <= _LARGEST_SOURCE:
+            return b""
+        from ...media import thumbnail
+
+        with tempfile.TemporaryDirectory(prefix="recordroom-") as folder:
+            source, target = Path(folder, "source"), Path(folder, "picture.jpg")
+            with source.open("wb") as file:
+                async for piece in await self._service.files.opened(found):
+                    await asyncio.to_thread(file.write, piece)
+            try:
+                await asyncio.to_thread(thumbnail, source, target, size)
+            except InvalidMedia:
+                return b""
+            return target.read_bytes()
+
+
+@cache
+def default_picture(size: int = 96) -> bytes:
+    """A grey square with a lighter one in it, as PNG (RFC 2083)."""
+    edge = size // 4
+    rows = bytearray()
+    for y in range(size):
+        inner = edge <= y < size - edge
+        rows += b"\0" + bytes(0x66 if inner and edge <= x < size - edge else 0x3A for x in range(size))
+    header = struct.pack(">IIBBBBB", size, size, 8, 0, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(rows), 9)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*each) for each in parts)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
