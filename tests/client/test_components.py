@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 import recordroom as rr
 from recordroom.client.entity import Entity
@@ -53,7 +54,7 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     else:
         url = request.getfixturevalue("postgres_url")
         where = f"{url}{'&' if '?' in url else '?'}schema=files_{secrets.token_hex(6)}"
-    with rr.connect(where) as session:
+    with rr.connect(where, files=str(tmp_path_factory.mktemp("bytes"))) as session:
         session.apply_template("production")
     if request.param == "sqlite, embedded":
         yield where
@@ -336,6 +337,88 @@ def test_the_room_is_never_told_of_origins(session: Session, memory: Entity, pic
 
     assert session.component_availability(component)[ORIGIN] == 0
     assert session.files.resource_identifier(component, ORIGIN) == str(picture)
+
+
+# --- the room's own location --------------------------------------------------------------------------
+
+
+def test_the_room_keeps_files_itself(session: Session, opening: Open, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 20_000
+    (tmp_path / "scene.mov").write_bytes(data)
+    component = session.create_component(tmp_path / "scene.mov", location=SERVER)
+
+    other = opening()
+    seen = other.get("Component", component["id"])
+    assert seen is not None
+    assert other.pick_location(seen) == other.locations.server.location
+    assert (seen["size"], seen["checksum"]) == (len(data), checksum_of([data]))
+    with other.files.open(seen) as file:
+        file.seek(1_000_003)
+        assert file.read(5) == data[1_000_003:1_000_008]
+    assert b"".join(other.files.read(seen)) == data
+    other.files.download(seen, tmp_path / "again.mov")
+    assert (tmp_path / "again.mov").read_bytes() == data
+    assert other.files.resource_identifier(seen, SERVER) == component["id"]
+
+
+def test_the_room_keeps_empty_files_and_sequences(session: Session, opening: Open, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    empty = session.create_component(tmp_path / "empty", location=SERVER)
+    pattern = frames(tmp_path, 1, 2)
+    sequence = session.create_component(f"{pattern} [1-2]", {"name": "main"}, SERVER)
+
+    other = opening()
+    seen, frames_seen = other.get_many("Component", [empty["id"], sequence["id"]])
+    assert seen is not None
+    assert frames_seen is not None
+    assert b"".join(other.files.read(seen)) == b""
+    written = other.files.download(frames_seen, tmp_path / "got")
+    assert [each.read_bytes() for each in sorted(written)] == [b"1", b"22"]
+    assert other.component_availability(frames_seen)[SERVER] == 100
+
+
+def test_what_the_room_keeps_goes_to_other_locations_and_away(session: Session, disk: Entity, picture: Path) -> None:
+    component = session.create_component(picture, location=SERVER)
+    session.locations.origins.clear()
+    session.files.transfer([component], SERVER, disk)
+    session.files.remove_component(component, SERVER)
+
+    assert session.pick_location(component) == disk
+    assert accessor(session, session.locations.server.location).exists(component["id"]) is False
+    session.files.transfer([component], disk, SERVER)
+    assert b"".join(session.files.read(component, SERVER)) == b"pixels"
+
+
+def test_an_attempt_that_was_not_committed_is_made_again(session: Session, picture: Path) -> None:
+    component = session.create_component(picture, location=None)
+    with pytest.raises(ComponentNotInLocation):
+        session.files.add_component(component, SERVER, UNMANAGED)
+    session.files.add_component(component, SERVER, commit=False)
+    for row in [each for each in session.created if each["entity_type"] == "ComponentLocation"]:
+        session.delete(row)
+    session.files.add_component(component, SERVER)
+
+    assert b"".join(session.files.read(component, SERVER)) == b"pixels"
+
+
+def test_the_room_has_addresses_behind_a_server_only(session: Session, picture: Path) -> None:
+    component = session.create_component(picture, location=SERVER)
+    if session.transport.where.startswith("http"):
+        assert urllib3.request("GET", session.files.url(component, SERVER)).data == b"pixels"
+        return
+    with pytest.raises(NotSupported):
+        session.files.url(component, SERVER)
+
+
+def test_paths_in_the_room_are_ids(session: Session) -> None:
+    room = session.locations.server.reached()
+    for path in ("", "../x", "main.exr"):
+        with pytest.raises(InvalidPath):
+            room.read(path)
+    with pytest.raises(NotSupported):
+        room.list()
+    with pytest.raises(NotSupported):
+        room.local_path("x")
 
 
 # --- picking and availability -------------------------------------------------------------------------

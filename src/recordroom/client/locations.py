@@ -190,7 +190,8 @@ class Locations:
         if identity == SERVER:
             from .room_location import RoomAccessor
 
-            place = replace(place, accessor=RoomAccessor(self._session.transport), structure=ById())
+            accessor = RoomAccessor(self._session.transport, self._session.database)
+            place = replace(place, accessor=accessor, structure=ById())
         elif identity in (ORIGIN, UNMANAGED, REVIEW):
             place = replace(place, accessor=DiskAccessor(), structure=Origin(), manages=False)
         storage = scenario.get(identity) or location["storage"]

@@ -19,8 +19,8 @@ __all__ = ["RoomAccessor"]
 class RoomAccessor(Accessor):
     """What the room keeps itself, in its folder or behind its server. A sequence or a container has no bytes of its own."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, transport: Transport, database: str = "main") -> None:
+        self._transport, self._database = transport, database
         self._made: RoomFiles | None = None
 
     @property
@@ -33,7 +33,7 @@ class RoomAccessor(Accessor):
         if self._made is None:
             from .transfers import room_files
 
-            self._made = room_files(self._transport)
+            self._made = room_files(self._transport, self._database)
         return self._made
 
     def write(self, path: str, chunks: Iterable[bytes], *, size: int | None = None, overwrite: bool = False) -> int:

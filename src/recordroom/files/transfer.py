@@ -49,6 +49,11 @@ class Source:
         self.size = accessor.size(path)
 
     @property
+    def identity(self) -> str:
+        """What tells this file from others, for who resumes; the checksum at the end says whether it was the same."""
+        return f"{self._accessor.where}\0{self._path}\0{self.size}"
+
+    @property
     def checksum(self) -> str:
         """Of what has passed."""
         return f"sha256:{self._sum.hexdigest()}"
