@@ -74,7 +74,7 @@ def create_thumbnail(session: Session, entity: Entity, source: str | Path | Enti
     """The component of a small picture, which becomes the entity's thumbnail; see `Session.create_thumbnail`."""
     from ..media import thumbnail
 
-    if "thumbnail" not in entity._facts.plain:
+    if "thumbnail" not in entity._schema.attributes(entity._type):
         _wrong("entity", entity, "an entity that has a thumbnail")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
