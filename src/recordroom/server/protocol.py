@@ -46,6 +46,7 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.access_log = False  # whatever loggers are set to: addresses may hold keys
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
