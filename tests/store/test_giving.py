@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from recordroom.errors import CreateCycle, InvalidReference, InvalidSchema, InvalidValue, MissingValue, NotUnique
+from recordroom.errors import (
+    CreateCycle,
+    InvalidReference,
+    InvalidSchema,
+    InvalidValue,
+    MissingValue,
+    NotUnique,
+    SchemaChangeRefused,
+)
 from recordroom.model.ids import new_id, new_ids, show_id
 from recordroom.model.operations import (
     ChangeAttribute,
@@ -23,6 +31,7 @@ from recordroom.model.operations import (
 from recordroom.model.schema import Attribute, EntityType
 from recordroom.model.schema_diff import diff
 from recordroom.model.schema_file import load_text
+from recordroom.query.request import HistoryRequest
 from recordroom.store.room import Room
 from tests.store.office import Office, Rule, every
 from tests.store.test_schema_changes import values
@@ -37,7 +46,7 @@ unique = [["parent", "name"]]
 [Context.attributes]
 name = { kind = "text", required = true }
 parent = { kind = "reference", target = "Context", reverse = "children", on_delete = "cascade" }
-project = { kind = "reference", target = "Project", required = true, on_delete = "cascade", initial = "coalesce(parent.project, id)" }
+project = { kind = "reference", target = "Project", on_delete = "cascade", initial = "coalesce(parent.project, id)" }
 made = { kind = "datetime", initial = "now()" }
 day = { kind = "date", initial = "today()" }
 kind = { kind = "reference", target = "Kind" }
@@ -522,4 +531,77 @@ def test_a_new_expression_holds_for_what_is_created_from_then_on(room: Room) -> 
     commit(room, ChangeAttribute("T", Attribute(name="b", kind="integer")))
     commit(room, Create("T", [new_id()], {"a": [1]}))
 
-    assert values(room, "T", "b") == [None, 2, None]
+    assert values(room, "T", "b") == [2, 2, None]
+
+
+# --- what is there already ------------------------------------------------------------------------
+
+
+def test_a_new_attribute_gives_to_what_is_there(room: Room) -> None:
+    apply(room, '[T.attributes]\nname = "text"\nup = { kind = "reference", target = "T" }')
+    top, middle, low = new_ids(3)
+    commit(room, Create("T", [low, middle, top], {"name": ["c", "b", "a"], "up": [middle, top, None]}))
+    apply(
+        room,
+        """
+[T.attributes]
+path = { kind = "text", initial = "concat(up.path, '/', name)" }
+place = { kind = "integer", numbered = "up" }
+top = { kind = "reference", target = "T", initial = "coalesce(up.top, id)" }
+who = { kind = "text", initial = "coalesce(up.who, name, 'x')" }
+made = { kind = "datetime", initial = "now()" }
+""",
+    )
+
+    assert values(room, "T", "path") == ["/a/b/c", "/a/b", "/a"]
+    assert values(room, "T", "top") == [top] * 3
+    assert values(room, "T", "place") == [1, 1, None]
+    assert values(room, "T", "who") == ["a"] * 3
+    # When the schema changed says nothing about them.
+    assert values(room, "T", "made") == [None] * 3
+    changes = room.history(HistoryRequest(type="T", id=low, attribute="path"))
+    assert changes[0].after == "/a/b/c"
+    assert list(room.check()) == []
+
+
+def test_projects_that_come_under_a_type_get_what_it_gives(room: Room) -> None:
+    apply(room, '[Project.attributes]\nname = "text"')
+    ids = new_ids(2)
+    commit(room, Create("Project", ids, {"name": ["a", "b"]}))
+    apply(room, SCHEMA)
+
+    assert values(room, "Context", "project") == ids
+    commit(room, Create("Task", [new_id()], {"name": ["s"], "parent": ids[:1]}))
+    assert values(room, "Context", "project") == [*ids, ids[0]]
+    assert list(room.check()) == []
+
+
+def test_what_is_required_of_several_types_is_judged_when_all_have_it(room: Room) -> None:
+    apply(room, '[T.attributes]\nname = "text"\n[U]\nextends = "T"')
+    commit(room, Create("T", [new_id()], {"name": ["a"]}), Create("U", [new_id()], {"name": ["b"]}))
+    apply(room, '[T.attributes]\nlabel = { kind = "text", required = true, initial = "name" }')
+
+    assert values(room, "T", "label") == ["a", "b"]
+
+
+def test_an_attribute_that_was_there_gives_nothing_to_what_is_there(room: Room) -> None:
+    apply(room, '[T.attributes]\nname = "text"\nsize = "integer"')
+    commit(room, Create("T", [new_id()], {"name": ["a"]}))
+    apply(room, '[T.attributes]\nsize = { kind = "integer", initial = "length(name)" }')
+
+    assert values(room, "T", "size") == [None]
+
+
+def test_a_new_required_attribute_is_judged_when_it_was_given(room: Room) -> None:
+    apply(room, '[T.attributes]\nname = "text"')
+    commit(room, Create("T", new_ids(2), {"name": ["a", None]}))
+
+    with pytest.raises(SchemaChangeRefused) as caught:
+        apply(room, '[T.attributes]\nsize = { kind = "integer", required = true, initial = "length(name)" }')
+    assert (caught.value.where, caught.value.count) == ("T.size", 1)
+    with pytest.raises(SchemaChangeRefused):
+        apply(room, '[T.attributes]\nmade = { kind = "datetime", required = true, initial = "now()" }')
+
+    text = "coalesce(name, 'none')"
+    apply(room, f'[T.attributes]\nlabel = {{ kind = "text", required = true, initial = "{text}" }}')
+    assert values(room, "T", "label") == ["a", "none"]

@@ -16,8 +16,9 @@ from .grammar import parse_value
 from .limits import check_size
 from .resolve_values import Context, Scope, ValueResolver, invalid, is_constant
 from .resolved import Arithmetic, Bound, Convert, Function, Get, Root, Row, Through, Value, ValueType
+from .syntax import Parameter
 
-__all__ = ["ACTOR", "NOW", "TODAY", "Initial", "initial_of", "initials_of", "reads"]
+__all__ = ["ACTOR", "NOW", "TODAY", "Initial", "initial_of", "initials_of", "is_of_the_commit", "reads"]
 
 ACTOR, NOW, TODAY = "actor", "now", "today"
 # What stands for them while an expression is resolved: what is read as a value of the kind that is wanted.
@@ -109,6 +110,12 @@ def _check(value: Value) -> None:
             "an initial value is made of attributes of the new entity and of what it refers to, "
             "without collections, mappings, revisions and moments of changes"
         )
+
+
+def is_of_the_commit(initial: Initial) -> bool:
+    """Whether a value depends on who makes a commit, or when."""
+    parts = () if initial.value is None else _parts(initial.value)
+    return any(isinstance(each, Bound) and isinstance(each.source, Parameter) for each in parts)
 
 
 def reads(value: Value) -> Iterator[tuple[tuple[str, ...], str]]:

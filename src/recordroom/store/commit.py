@@ -46,6 +46,7 @@ from .checks import check_commit, check_operation
 from .computed import check_computed
 from .ends import dependents, judge
 from .faults import Faults, LeftOut, refusal
+from .filling import fill
 from .followers import LAG, Lag, before_schema_change, keep_up
 from .journal import after_schema_changes, dump_operations, types_touched
 from .last_administrator import NobodyLeft, administrators, keep_administrator
@@ -195,6 +196,7 @@ def _attempt(catalog: Catalog, operations: Sequence[Operation], mode: Mode, faul
     yield from _apply(Segment(catalog, mode, faults, outcome), stretch)
     if catalog is not before:
         check_computed(catalog.schema)
+        yield from _fill(Segment(catalog, mode._replace(writer=None), Faults(collect=False), outcome), before)
     if mode.writer is not None and mode.writer.actor.user is not None:
         yield from keep_administrator(catalog, outcome.journal, mode.administrators, faults)
         faults.settle()
@@ -280,6 +282,12 @@ def _change_schema(catalog: Catalog, operation: Operation, revision: int, outcom
     yield from follow_schema(catalog, changed, complete)
     outcome.journal.append(complete)
     return changed
+
+
+def _fill(segment: Segment, before: Catalog) -> Plan[None]:
+    """Give to what is there what the new schema gives. It is the room that does so, whoever changed the schema."""
+    yield from fill(segment, before.schema)
+    yield from judge(segment)
 
 
 def _with_before(schema: Schema, operation: Operation) -> Operation:

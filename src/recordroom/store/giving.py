@@ -7,7 +7,7 @@ that they are made of. What is found is written, put into the journal's creates,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidValue
@@ -27,9 +27,11 @@ from .layout import Layout
 from .plans import Fetch, Plan, UpdateColumns
 from .sqltext import id_list, marked, quoted
 
-__all__ = ["give_values", "tell_given"]
+__all__ = ["found_values", "give_values", "tell_given"]
 
 Column = list[Any]
+Wave = list[tuple[Layout, Sequence[bytes]]]
+Found = Callable[[Layout, str], Mapping[bytes, Any]]
 
 
 def give_values(segment: Segment) -> Plan[None]:
@@ -43,6 +45,13 @@ def give_values(segment: Segment) -> Plan[None]:
     giver = _Giver(segment, [new for new in news if new.ids])
     yield from giver.find()
     yield from giver.write()
+
+
+def found_values(segment: Segment, news: list[New]) -> Plan[Found]:
+    """What would be given to entities that are there: values by entity, for an attribute of a type."""
+    giver = _Giver(segment, news)
+    yield from giver.find()
+    return giver.given
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -122,10 +131,16 @@ class _Giver:
             for initial in new.layout.initials:
                 if initial.within and initial.within not in new.layout.given:
                     yield from self._number(new.layout, initial, new.ids)
-        for wave in self._waves():
+        waves = yield from self._waves()
+        for wave in waves:
             for layout, ids in wave:
                 for initial in layout.initials:
                     yield from self._give(layout, initial, ids)
+
+    def given(self, layout: Layout, name: str) -> dict[bytes, Any]:
+        """What was found for an attribute of a type."""
+        known, lacking = self._known.of(layout.root, name), self._lacking[layout.type, name]
+        return {each: known[each] for each in lacking}
 
     def _look(self) -> Plan[None]:
         for new in self._news:
@@ -238,37 +253,32 @@ class _Giver:
 
     # --- order ---
 
-    def _waves(self) -> Iterator[list[tuple[Layout, Sequence[bytes]]]]:
+    def _waves(self) -> Plan[list[Wave]]:
         """New entities behind those that they refer to, as far as that matters: each wave needs those before it only."""
         needs: dict[bytes, set[bytes]] = {}
         layouts = {each: new.layout for new in self._news for each in new.ids}
         for new in self._news:
-            for entity, needed in self._needed(new, layouts.keys()):
-                needs.setdefault(entity, set()).add(needed)
+            yield from self._add_needs(new, layouts, needs)
         if not needs:
-            yield [(new.layout, new.ids) for new in self._news]
-            return
+            return [[(new.layout, new.ids) for new in self._news]]
         places = _places(layouts, needs)
-        for number in range(max(places.values()) + 1):
-            wave: dict[str, tuple[Layout, list[bytes]]] = {}
-            for entity, layout in layouts.items():
-                if places[entity] == number:
-                    wave.setdefault(layout.type, (layout, []))[1].append(entity)
-            yield list(wave.values())
+        waves: list[dict[str, tuple[Layout, list[bytes]]]] = [{} for _ in range(max(places.values()) + 1)]
+        for entity, layout in layouts.items():
+            waves[places[entity]].setdefault(layout.type, (layout, []))[1].append(entity)
+        return [list(wave.values()) for wave in waves]
 
-    def _needed(self, new: New, waiting: Any) -> Iterator[tuple[bytes, bytes]]:
-        """(entity, new entity that it reads through references that are known)."""
+    def _add_needs(self, new: New, waiting: Mapping[bytes, Layout], needs: dict[bytes, set[bytes]]) -> Plan[None]:
+        """Add which entities among `waiting` are read through references that are known."""
         ways = {way for initial in new.layout.initials if initial.value for way, _ in reads(initial.value) if way}
-        for way in ways:
-            reached: Column = list(new.ids)
+        for way in sorted(ways):
+            reached: Sequence[bytes | None] = new.ids
             owner = new.layout.type
             for name in way:
-                known = self._known.of(self._segment.schema.root(owner), name)
-                reached = [known.get(each) for each in reached]
+                reached = yield from self._known.read(owner, reached, name)
                 owner = self._segment.schema.attribute(owner, name).target
-                yield from (
-                    (each, to) for each, to in zip(new.ids, reached, strict=True) if to in waiting and to != each
-                )
+                for entity, to in zip(new.ids, reached, strict=True):
+                    if to in waiting and to != entity:
+                        needs.setdefault(entity, set()).add(to)
 
     # --- what was found ---
 

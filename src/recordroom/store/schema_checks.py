@@ -27,9 +27,11 @@ __all__ = [
     "AttributePair",
     "adopted_attributes",
     "check_duplicates",
+    "check_present",
     "check_targets",
     "check_types",
     "check_values",
+    "of_type",
     "of_types",
     "paged",
     "paired_attributes",
@@ -86,6 +88,11 @@ def of_types(schema: Schema, type_name: str, *, alias: str = "") -> str:
     if not schema.in_hierarchy(type_name) or schema.root(type_name) == type_name:
         return ""
     return _one_of(schema.subtypes(type_name), alias)
+
+
+def of_type(name: str) -> str:
+    """The condition that rows of a hierarchy's table are of exactly this type."""
+    return _one_of([name])
 
 
 def _one_of(types: Sequence[str], alias: str = "") -> str:
@@ -256,8 +263,9 @@ def check_values(catalog: Catalog, pairs: Sequence[AttributePair]) -> Plan[None]
         old = pair.old
         if old is not None and old.stored and any(getattr(old, each) != getattr(pair.new, each) for each in _LIMITS):
             yield from _check_limits(catalog, pair)
-        if pair.new.required and not (old is not None and old.required and old.stored):
-            yield from _check_present(catalog, pair)
+        given = old is None and (pair.new.initial is not None or pair.new.numbered)
+        if pair.new.required and not given and not (old is not None and old.required and old.stored):
+            yield from check_present(catalog, pair)
 
 
 def _check_limits(catalog: Catalog, pair: AttributePair) -> Plan[None]:
@@ -282,7 +290,8 @@ def _check_limits(catalog: Catalog, pair: AttributePair) -> Plan[None]:
         raise refused(pair.where, f"expected {expected}", count, wrong)
 
 
-def _check_present(catalog: Catalog, pair: AttributePair) -> Plan[None]:
+def check_present(catalog: Catalog, pair: AttributePair) -> Plan[None]:
+    """Whether every entity has a value of a required attribute."""
     tables = catalog.tables
     column = quoted(tables.column_name(pair.type, pair.new.name))
     types = of_types(catalog.schema, pair.type)
