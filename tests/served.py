@@ -30,6 +30,7 @@ from recordroom.model.actor import OWNER
 from recordroom.server.auth.accounts import Accounts
 from recordroom.server.auth.identity import Identity
 from recordroom.server.limits import Limits
+from recordroom.server.mail import MailSettings
 from recordroom.server.run import bound_socket, run, serve
 from recordroom.server.settings import ServerSettings
 from recordroom.store.async_room import AsyncRoom
@@ -91,6 +92,7 @@ def served(
     accounts: bool = False,
     api_key: str = "",
     dialects: tuple[str, ...] = (),
+    mail: MailSettings | None = None,
 ) -> Iterator[Served]:
     """A server of the room at `where` that is ready; it is stopped at the end, if it still runs.
 
@@ -100,7 +102,9 @@ def served(
     if accounts and not api_key:
         api_key = asyncio.run(administrator_key(str(where)))
     start = _in_process if process else _in_thread
-    with start(_Start(str(where), port, limits or Limits(), api_key or KEY, accounts, dialects)) as found:
+    with start(
+        _Start(str(where), port, limits or Limits(), api_key or KEY, accounts, dialects, mail or MailSettings())
+    ) as found:
         _await_ready(found)
         yield found
 
@@ -112,10 +116,11 @@ class _Start(msgspec.Struct):
     api_key: str
     accounts: bool
     dialects: tuple[str, ...] = ()
+    mail: MailSettings = MailSettings()
 
     @property
     def settings(self) -> ServerSettings:
-        return ServerSettings(room=self.where, limits=self.limits, dialects=self.dialects)
+        return ServerSettings(room=self.where, limits=self.limits, dialects=self.dialects, mail=self.mail)
 
     @property
     def asks(self) -> Callable[[Any], Accounts]:

@@ -6,17 +6,6 @@ const form = document.getElementById("welcome");
 const said = document.getElementById("said");
 form.user.value = given.get("user") || "";
 
-async function post(path, body, token) {
-  const headers = { "content-type": "application/json", accept: "application/json" };
-  if (token) headers.authorization = `Bearer ${token}`;
-  const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
-  if (answer.status === 204) return {};
-  const found = await answer.json();
-  if (!answer.ok) throw new Error(found.error.message);
-  return found;
-}
-
-let token = null;
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (form.password.value !== form.again.value) {
@@ -24,12 +13,14 @@ form.addEventListener("submit", async (event) => {
     form.again.focus();
     return;
   }
+  const body = { grant: "code", code: given.get("code") || "", new_password: form.password.value };
   try {
-    // A code is good once: what it opened is kept while the password is chosen.
-    token ||= (await post("/v1/tokens", { grant: "code", user: form.user.value, code: given.get("code") || "" })).access_token;
-    await post("/v1/password", { new_password: form.password.value }, token);
+    const headers = { "content-type": "application/json", accept: "application/json" };
+    const answer = await fetch("/v1/tokens", { method: "POST", headers, body: JSON.stringify(body) });
+    const found = await answer.json();
+    if (!answer.ok) throw new Error(found.error.message);
     form.hidden = true;
-    said.textContent = `Your password is set, ${form.user.value}. Log in with: recordroom login ${location.origin}`;
+    said.textContent = `Your password is set, ${found.user}. Log in with: recordroom login ${location.origin}`;
   } catch (error) {
     said.textContent = error.message;
   }
