@@ -81,6 +81,8 @@ def create_thumbnail(session: Session, entity: Entity, source: str | Path | Enti
         path = _fetched(session, source, folder) if isinstance(source, Entity) else Path(source)
         thumbnail(path, folder / f"{THUMBNAIL}.jpg", size)
         made = session.create_component(folder / f"{THUMBNAIL}.jpg", {"name": THUMBNAIL}, location=SERVER, commit=False)
+        # The file that it was made of is gone in a moment.
+        session.locations.origins.pop(made, None)
     entity["thumbnail"] = made
     session.commit()
     return made
