@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Callback", "Events", "Listener", "Posted", "Published", "Subscription"]
 
+_LONE = re.compile(r"[\w.@+:-]+")  # a target that is the id of a subscriber, or the name of an actor
 _FAREWELL = 1.0  # seconds that what is on its way has when the session is closed
 
 _log = logging.getLogger("recordroom.events")
@@ -231,7 +233,7 @@ class Events:
         if not isinstance(topic, str) or not topic or topic.startswith(RESERVED):
             expected = f"a topic that does not begin with {RESERVED!r}"
             raise InvalidValue(type="Publish", attribute="topic", value=topic, expected=expected)
-        if target and not target.isidentifier():
+        if target and not _LONE.fullmatch(target):
             parse_expression(target, ())
         event = Publish(topic=topic, data=data, target=target, source=self.id)
         try:
