@@ -144,7 +144,7 @@ async def serve(
     parse("User")  # the parser takes a while to be made
     room = await AsyncRoom.open(settings.room, **_room_settings(settings))
     try:
-        service = Service(room, accounts(room), settings.limits)
+        service = Service(room, accounts(room), settings.limits, mail=settings.mail, url=settings.url)
         log = RequestLog(every=settings.log_requests == "all", slow=settings.slow_seconds)
         mounts = made_mounts(service, settings)
         server = server_of(App(service, log=log, mounts=mounts.all), settings)

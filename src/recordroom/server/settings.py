@@ -17,6 +17,7 @@ from ..errors import InvalidSettings
 from ..model.schema import close_names
 from .auth.settings import AuthSettings
 from .limits import Limits
+from .mail import MailSettings
 
 __all__ = ["PREFIX", "JobSettings", "Loaded", "ServerSettings", "WebhookSettings", "load", "without_password"]
 
@@ -70,6 +71,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     auth: AuthSettings = AuthSettings()
     webhooks: WebhookSettings = WebhookSettings()
     jobs: JobSettings = JobSettings()
+    mail: MailSettings = MailSettings()
 
 
 class Loaded(NamedTuple):
@@ -141,7 +143,7 @@ def _fields(at: str) -> tuple[str, ...] | None:
 def _path_of(variable: str) -> list[str]:
     """`RECORDROOM_SERVER_LIMITS_BODY` is limits.body."""
     rest, path = variable.removeprefix(PREFIX).lower(), ""
-    for table in ("limits", "auth", "webhooks", "jobs"):
+    for table in ("limits", "auth", "webhooks", "jobs", "mail"):
         if rest.startswith(f"{table}_"):
             path, rest = f"{table}.", rest.removeprefix(f"{table}_")
     known = _fields(path) or ()
