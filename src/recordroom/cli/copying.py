@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from .output import counted, note, print_json, progress_bar, say
 from .rooms import Json, Room, UsageError, Words, placed
 
 __all__ = ["backup", "copy", "restore"]
+
+Files = Annotated[
+    str | None,
+    Parameter(name="--files", help="Where the copy keeps the bytes of components: a folder, s3://…, gs://…, az://…."),
+]
 
 
 def backup(*words: Words, room: Room = None, json: Json = False) -> int:
@@ -46,23 +55,32 @@ def restore(*words: Words, json: Json = False) -> int:
     return _copy(source, target, "Restored", json)
 
 
-def copy(*words: Words, json: Json = False) -> int:
+def copy(*words: Words, files: Files = None, json: Json = False) -> int:
     """Copy a room to another place or database, with its whole history.
 
     Commits keep their revisions, times and actors, entities their ids and numbers. So a room that has
-    outgrown its folder moves into PostgreSQL, or back.
+    outgrown its folder moves into PostgreSQL, or back. The bytes of components go into the folder, or where --files
+    says.
 
     For example:
 
         recordroom copy studio.room 'postgresql://user@host/studio'
+        recordroom copy studio.room 'postgresql://user@host/studio' --files s3://studio-files
     """
     if len(words) != 2:
         raise UsageError("expected the arguments SOURCE TARGET")
-    return _copy(*words, "Copied", json)
+    return _copy(*words, "Copied", json, files)
 
 
-def _copy(source: str, target: str, done: str, json: bool) -> int:
+def _copy(source: str, target: str, done: str, json: bool, files: str | None = None) -> int:
     from ..store.copying import copy_room
+    from .blobs import carry_files, files_beside, has_files
+
+    if files is not None and "://" not in files:
+        files = str(Path(files).absolute())
+    if "://" in target and files is None and has_files(source):
+        raise UsageError("components have bytes: say with --files where they are to lie")
+    beside = None if files else partial(files_beside, source)
 
     start = time.monotonic()
     done_rows = 0
@@ -74,7 +92,9 @@ def _copy(source: str, target: str, done: str, json: bool) -> int:
             bar(done_rows, None)
 
     with progress_bar(f"Copying {_short(source)}") as bar:
-        copied = copy_room(source, target, progress=lambda table, rows: tell(rows))
+        copied = copy_room(source, target, progress=lambda table, rows: tell(rows), files=files, beside=beside)
+        if files is not None:
+            carry_files(source, target, files)
     problems = _problems(target)
     if problems:
         return _damaged(target, problems, json)
@@ -100,9 +120,10 @@ def _short(where: str) -> str:
 
 def _problems(where: str) -> list[str]:
     from ..store.room import Room as Stored
+    from .blobs import problems_of
 
     with Stored.open(where, create=False) as room:
-        return [str(each) for each in room.check().problems]
+        return [*map(str, room.check().problems), *problems_of(room)]
 
 
 def _damaged(where: str, problems: list[str], json: bool) -> int:

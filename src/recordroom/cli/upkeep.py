@@ -56,15 +56,26 @@ def init(
         note(f"Next: recordroom schema apply {where} schema.toml")
 
 
-def check(*words: Words, room: Room = None, wait: Wait = 0.0, json: Json = False) -> int:
-    """Verify that journal, tables, indexes and followers agree.
+def check(
+    *words: Words,
+    digests: Annotated[
+        bool, Parameter(name="--digests", negative=(), help="Read the bytes of every component and verify them.")
+    ] = False,
+    room: Room = None,
+    wait: Wait = 0.0,
+    json: Json = False,
+) -> int:
+    """Verify that journal, tables, indexes and followers agree, and that the bytes of components are there.
 
     Exit code 3 where they do not. A room that a server has open is read beside it, in one snapshot.
 
     For example:
 
         recordroom check studio.room
+        recordroom check studio.room --digests
     """
+    from .blobs import problems_of
+
     where, _ = placed(words, room, ())
     try:
         session = open_session(where, "main", mode="write", wait=wait)
@@ -72,7 +83,7 @@ def check(*words: Words, room: Room = None, wait: Wait = 0.0, json: Json = False
         session = open_session(where, "main", mode="read")
     with session:
         report = room_of(session).check()
-    problems = report.problems
+        problems = [*report.problems, *problems_of(room_of(session), digests=digests)]
     if json:
         print_json({"problems": problems, "counts": report.counts, "unchecked": report.unchecked})
     else:
@@ -86,17 +97,20 @@ def check(*words: Words, room: Room = None, wait: Wait = 0.0, json: Json = False
 
 
 def compact(*words: Words, room: Room = None, wait: Wait = 0.0, json: Json = False) -> None:
-    """Forget history older than the retention; give unused space back.
+    """Forget history older than the retention; give unused space back, that of bytes without a component too.
 
     For example:
 
         recordroom compact studio.room
     """
+    from .blobs import collect_files
+
     where, _ = placed(words, room, ())
     with open_session(where, "main", mode="write", wait=wait) as session:
         transport = room_of(session)
         before = _size(transport.where)
         pruned = transport.prune()
+        collect_files(transport)
         transport.compact()
         after = _size(transport.where)
     if json:

@@ -41,6 +41,7 @@ from .types import Types
 from .work import Work
 
 if TYPE_CHECKING:
+    from ..model.files import FileUrl
     from ..model.schema_diff import SchemaPlan
     from ..model.schema_file import SchemaDocument
     from ..model.template import Template
@@ -528,6 +529,19 @@ class Session:
             if self._jobs is None:
                 self._jobs = Jobs(self)
             return self._jobs
+
+    def upload_metadata(
+        self, component_id: Entity | str, file_name: str, file_size: int, checksum: str | None = None
+    ) -> FileUrl:
+        """Where to PUT the bytes of a component, whether it is committed or not: `url`, the `headers` to send, when it `expires`.
+
+        Whoever has it needs no other credential. What is sent must have that size and, where `checksum` says so (in
+        hexadecimal or base64), that MD5. NotSupported in an embedded room.
+        """
+        from .transfers import room_files
+
+        key = component_id["id"] if isinstance(component_id, Entity) else component_id
+        return room_files(self.transport, self.database).upload_url(key, file_name, file_size, checksum or "")
 
     def encode_media(
         self,

@@ -7,6 +7,7 @@ whole or not at all. What can be worked out is not copied: indexes are made anew
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from ..errors import RoomDamaged, RoomExists
 from ..model.kinds import Storage
 from .catalog import Catalog, Catalogs, load_catalogs
-from .creation import create_tables
+from .creation import create_tables, store_settings
 from .ddl import TableShape, add_reference, create_index, create_table, shapes
 from .followers import FOLLOWERS
 from .layout import layout_of, roots
@@ -22,6 +23,7 @@ from .migrations import check_format
 from .opening import new_room, reading_driver
 from .plans import Driver, Fetch, InsertColumns, Plan, Row, Run, Statement
 from .search import index_entities
+from .settings import changed, load
 from .sqltext import marked, quoted
 from .tables import system_tables
 
@@ -52,17 +54,32 @@ class _Table(NamedTuple):
     chunk: int = _CHUNK
 
 
-def copy_room(source: str, target: str, *, progress: Progress | None = None) -> Copied:
+def copy_room(
+    source: str,
+    target: str,
+    *,
+    progress: Progress | None = None,
+    files: str | None = None,
+    beside: Callable[[Path], None] | None = None,
+) -> Copied:
     """Make the room `target` a copy of the room `source`; each is a folder or postgresql://….
 
-    RoomExists where there is a room at `target`. `progress` is told of each table and the rows copied of it.
+    RoomExists where there is a room at `target`. `progress` is told of each table and the rows copied of it. `files` is
+    what the copy says of where its files lie. `beside` is given the folder that will be the room, when its database is whole
+    and before it is in its place.
     """
     driver = reading_driver(source)
     try:
         with driver.snapshot() as ask:
             facts = _Source(driver, ask)
             copied: dict[str, int] = {}
-            if not new_room(target, lambda dialect: _filling(facts, dialect, copied, progress or _silent)):
+
+            def filling(dialect: str) -> Plan[None]:
+                yield from _filling(facts, dialect, copied, progress or _silent)
+                [(kept,)] = yield Fetch("SELECT settings FROM rr_room")
+                yield from store_settings(dialect, changed(load(kept), {"files": files}))
+
+            if not new_room(target, filling, beside):
                 raise RoomExists(path=target)
             return Copied(facts.revision, copied)
     finally:

@@ -27,6 +27,7 @@ _ABOUT = """This folder is a room of recordroom (an open data server for structu
 
 room.sqlite        everything in the room; an SQLite database
 room.sqlite-wal    its latest changes. Never delete it: it is part of the room
+files              the bytes of components, if there are any; each is named by its SHA-256
 writer.lock        says which process has the room open for writing
 
 Copy or move the folder as a whole, while no program has it open.
@@ -55,10 +56,11 @@ def _looks_like_room(folder: Path) -> bool:
     return False
 
 
-def make_room(folder: Path, filling: Callable[[str], Plan[None]]) -> bool:
+def make_room(folder: Path, filling: Callable[[str], Plan[None]], beside: Callable[[Path], None] | None = None) -> bool:
     """Make a room beside its place and move it there when it is whole; False where one has come meanwhile.
 
-    `filling` gives the plan that makes its tables, for the dialect that it is told.
+    `filling` gives the plan that makes its tables, for the dialect that it is told; `beside` puts into the folder what else
+    is to be there.
     """
     parent = folder.parent
     if not parent.is_dir():
@@ -72,6 +74,8 @@ def make_room(folder: Path, filling: Callable[[str], Plan[None]]) -> bool:
         try:
             lock.acquire()
             _fill(made, filling)
+            if beside is not None:
+                beside(made)
             return _move_into_place(made, folder)
         finally:
             lock.release()

@@ -162,12 +162,15 @@ def _open_postgres(opening: Opening, settings: Settings) -> Opened:
     return _prepared(driver, opening, lambda wait: PostgresDriver(opening.where))
 
 
-def new_room(where: str, filling: Callable[[str], Plan[None]]) -> bool:
-    """Make a room at `where` with the plan that `filling` gives for a dialect; False where there is one already."""
+def new_room(where: str, filling: Callable[[str], Plan[None]], beside: Callable[[Path], None] | None = None) -> bool:
+    """Make a room at `where` with the plan that `filling` gives for a dialect; False where there is one already.
+
+    Where it is a folder, `beside` puts into it what else it is to have.
+    """
     _check_where(where)
     if not _is_postgres(where):
         folder = Path(where).absolute()
-        return not has_room(folder) and make_room(folder, filling)
+        return not has_room(folder) and make_room(folder, filling, beside)
     from .drivers.postgres import PostgresDriver
 
     driver = PostgresDriver(where)
