@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from ...errors import InvalidQuery
 from ...query.syntax import AGGREGATES, Call, Path, Query, Selected
 from .configurations import Configuration
+from .emitting import Emitter
 from .names import Names, Type
 from .queries import Rewriter, Scope, parsed, uses_custom_attributes
 from .reading import ORDER, Node, Reader, tree_of
@@ -27,8 +28,7 @@ class Question:
         self.rewriter = Rewriter(names, configurations)
         self.grouped = bool(self.tree.group_by) or any(isinstance(each.value, Call) for each in self.tree.select)
         self.node: Node = {} if self.grouped else tree_of(_paths(self.tree, self.type))
-        for name in self.node:
-            names.having(self.type, name) if self.type.natives else names.field(self.type, name)
+        _check(names, self.type, self.node)
 
     def native(self, native: str) -> Query:
         """The query for a native type, without its select."""
@@ -62,7 +62,8 @@ async def answered(reader: Reader, question: Question, most: int) -> dict[str, A
     else:
         rows, more = await _entities(reader, question, question.type.native, tree.offset, size)
     following = tree.offset + size if more and size else None
-    return {"action": "query", "data": rows, "metadata": {"next": {"offset": following}}}
+    emit = Emitter(reader.names)
+    return {"action": "query", "data": [emit(each) for each in rows], "metadata": {"next": {"offset": following}}}
 
 
 def _paths(tree: Query, type: Type) -> list[tuple[str, ...]]:
@@ -74,6 +75,21 @@ def _paths(tree: Query, type: Type) -> list[tuple[str, ...]]:
             raise InvalidQuery(reason="a projection is an attribute, or a path to one")
         found.append(each.value.names)
     return found
+
+
+def _check(names: Names, type: Type, node: Node) -> None:
+    """UnknownAttribute where something is to be selected that there is not."""
+    for name, inner in node.items():
+        types = names.having(type, name) if type.natives and name not in type.fields else [type]
+        for each in types:
+            field = names.field(each, name)
+            if inner and field.target:
+                ends = names.ends(each, field)
+                for end in ends:
+                    known = {name: node for name, node in inner.items() if len(ends) == 1 or names.has(end, name)}
+                    _check(names, end, known)
+            elif inner and field.form != "worked":
+                raise InvalidQuery(reason=f"{each.name}.{name} leads to no entity")
 
 
 def _part(rows: list[Any], offset: int, size: int) -> tuple[list[Any], bool]:

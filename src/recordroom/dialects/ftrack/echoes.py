@@ -6,6 +6,7 @@ from typing import Any
 
 from ...model.ids import show_id
 from .batches import Change
+from .emitting import Emitter
 from .names import Field, Type
 from .reading import Node, Reader, Rows
 from .values import untagged
@@ -26,7 +27,8 @@ async def echoes(reader: Reader, changes: list[tuple[Change, bytes | None]]) -> 
     loaded: dict[str, Rows] = {
         native: await reader.by_ids(native, ids, {name: {} for name in node}) for native, (node, ids) in wanted.items()
     }
-    return [_result(change, entity, loaded) for change, entity in changes]
+    emit = Emitter(reader.names)
+    return [{name: emit(value) for name, value in _result(*each, loaded).items()} for each in changes]
 
 
 def _names(change: Change) -> list[str]:

@@ -116,6 +116,18 @@ class Names:
             raise UnknownAttribute(type=type.name, name=name, suggestions=close_names(name, type.fields))
         return found
 
+    def has(self, type: Type, name: str) -> bool:
+        """Whether a type, or a subtype of it, has an attribute."""
+        return name in type.fields or any(
+            name in self.of(each).fields for native in type.natives for each in self.schema.subtypes(native)
+        )
+
+    def ends(self, type: Type, field: Field) -> list[Type]:
+        """The types that a relation may lead to."""
+        if len(field.natives) < 2 or not type.natives:
+            return [self.types[field.target]]
+        return [self.of(self.schema.attribute(type.native, each).target) for each in field.natives]
+
     def having(self, type: Type, name: str) -> list[Type]:
         """The nearest subtypes of a type that have an attribute; UnknownAttribute where none has."""
         found: list[Type] = []

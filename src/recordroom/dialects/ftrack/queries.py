@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from ...errors import InvalidQuery
+from ...errors import InvalidQuery, UnknownAttribute
 from ...query import syntax
 from ...query.grammar import parse
 from ...query.syntax import (
@@ -194,7 +194,7 @@ class Rewriter:
     def _through(self, scope: Scope, field: Field, end: End) -> Condition:
         match field.form:
             case "reference":
-                return _either([self._at(scope, each, end) for each in field.natives])
+                return self._any_of(scope, field.natives, end)
             case "collection":
                 return self._members(scope, field, end)
             case "pairs":
@@ -206,6 +206,19 @@ class Rewriter:
             case "worked":
                 return self._worked(scope, field, end)
         raise InvalidQuery(reason=f"{field.name} leads to no entity")
+
+    def _any_of(self, scope: Scope, natives: tuple[str, ...], end: End) -> Condition:
+        """A condition on what one of several references leads to: those of which it can be asked."""
+        either: list[Condition] = []
+        wrong: UnknownAttribute | None = None
+        for each in natives:
+            try:
+                either.append(self._at(scope, each, end))
+            except UnknownAttribute as error:
+                wrong = error
+        if not either and wrong is not None:
+            raise wrong
+        return _either(either)
 
     def _at(self, scope: Scope, native: str, end: End) -> Condition:
         return _has(Path((native,)), end(Scope(self.schema.attribute(scope.native, native).target)))

@@ -21,7 +21,7 @@ from .values import shown_column, shown_ids
 __all__ = ["ORDER", "Node", "Reader", "Rows", "tree_of"]
 
 Node = dict[str, Any]  # the names that are wanted of a type, each with those wanted behind it
-Rows = dict[bytes, dict[str, Any]]  # entities as the client gets them, by id
+Rows = dict[bytes, dict[str, Any]]  # entities as the client gets them, by id; `Emitter` makes trees of them
 
 ORDER = (OrderKey(Path(("number",))),)
 _BY_ID = In(Path(("id",)), (Parameter("ids"),))
@@ -46,6 +46,7 @@ class Reader:
         self.names = names
         self.schema = names.schema
         self.configurations = configurations
+        self._known: Rows = {}
 
     # --- requests ---
 
@@ -129,7 +130,8 @@ class Reader:
         kinds = [self.names.of(each).name for each in page.types] if page.types else [type.name] * len(page.ids)
         found: Rows = {}
         for entity, kind, *values in zip(page.ids, kinds, *columns.values(), strict=True):
-            found[entity] = {"__entity_type__": kind, **dict(zip(columns, values, strict=True))}
+            found[entity] = row = self._row(entity, kind)
+            row.update(zip(columns, values, strict=True))
         missing = [name for name in node if name and name not in type.fields]
         if missing:
             await self._add_of_subtypes(type, missing, node, found)
@@ -144,8 +146,11 @@ class Reader:
         for native, names in wanted.items():
             kinds = {self.names.of(each).name for each in self.schema.subtypes(native)}
             ids = [entity for entity, row in found.items() if row["__entity_type__"] in kinds]
-            for entity, row in (await self.by_ids(native, ids, {name: node[name] for name in names})).items():
-                found[entity].update(row)
+            await self.by_ids(native, ids, {name: node[name] for name in names})
+
+    def _row(self, entity: bytes, kind: str) -> dict[str, Any]:
+        """The one row of an entity: the client takes what it meets first of one, so all that is known stands everywhere."""
+        return self._known.setdefault(entity, {"__entity_type__": kind})
 
     async def column(self, native: str, field: Field, node: Node, page: Page) -> list[Any]:
         """The values of one attribute for every row."""
@@ -171,13 +176,18 @@ class Reader:
         found: list[Any] = [None] * len(page.ids)
         for name in field.natives:
             target = self.schema.attribute(native, name).target
-            column = page.columns[name]
-            for place, entity in enumerate(await self._referred(target, column, page, name, node)):
+            wanted = node if len(field.natives) == 1 else self._had_by(self.names.of(target), node)
+            for place, entity in enumerate(await self._referred(target, page, name, wanted)):
                 if entity is not None:
                     found[place] = entity
         return found
 
-    async def _referred(self, target: str, column: list[Any], page: Page, name: str, node: Node) -> list[Any]:
+    def _had_by(self, type: Type, node: Node) -> Node:
+        """What of a node a type has, or one of its subtypes."""
+        return {name: inner for name, inner in node.items() if self.names.has(type, name)}
+
+    async def _referred(self, target: str, page: Page, name: str, node: Node) -> list[Any]:
+        column = page.columns[name]
         ids = [each for each in column if each is not None]
         if not ids:
             return [None] * len(column)
@@ -185,16 +195,18 @@ class Reader:
         if type.key == ("id",) and not node.keys() - {"id"}:
             kinds = page.columns.get(f"{name}.entity_type") or [target] * len(column)
             return [self._bare(kind, each) for kind, each in zip(kinds, column, strict=True)]
-        return _spread(type, await self.by_ids(target, ids, node), column)
+        rows = await self.by_ids(target, ids, node)
+        return [rows.get(each) for each in column]
 
     def _bare(self, native: str | None, entity: bytes | None) -> dict[str, Any] | None:
         if native is None or entity is None:
             return None
-        return {"__entity_type__": self.names.of(native).name, "id": show_id(entity)}
+        row = self._row(entity, self.names.of(native).name)
+        row.setdefault("id", show_id(entity))
+        return row
 
     async def _collection(self, native: str, field: Field, node: Node, page: Page) -> list[Any]:
         wanted = dict(node)
-        target = self.schema.attribute(native, field.natives[0]).target
         if field.only is not None:
             wanted[field.only[0]] = {}
         lists = await self.members(native, field.natives[0], page.ids, wanted)
@@ -202,8 +214,7 @@ class Reader:
         if field.only is not None:
             name, value = field.only
             rows = {entity: row for entity, row in rows.items() if row[name] == value}
-        give = _Giver(self.names.of(target), rows)
-        return [[give(each) for each in lists[owner] if each in rows] for owner in page.ids]
+        return [[rows[each] for each in lists[owner] if each in rows] for owner in page.ids]
 
     # --- what is no entity here ---
 
@@ -275,29 +286,6 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "ancestors": ("parent",),
     "parent_type": tables.POLYMORPHIC["Note"]["parent"],
 }
-
-
-class _Giver:
-    """An entity whole the first time, and its key from then on: the client has merged it by then."""
-
-    def __init__(self, type: Type, rows: Rows) -> None:
-        self._key = ("__entity_type__", *type.key)
-        self._rows = rows
-        self._given: dict[bytes, dict[str, Any]] = {}
-
-    def __call__(self, entity: bytes) -> dict[str, Any] | None:
-        again = self._given.get(entity)
-        if again is not None:
-            return again
-        row = self._rows.get(entity)
-        if row is not None:
-            self._given[entity] = {name: row[name] for name in self._key}
-        return row
-
-
-def _spread(type: Type, rows: Rows, column: Sequence[bytes | None]) -> list[Any]:
-    give = _Giver(type, rows)
-    return [None if each is None else give(each) for each in column]
 
 
 def _first(columns: list[list[Any]]) -> list[Any]:

@@ -38,7 +38,9 @@ def _hidden(names: Names, type: Type, custom: set[tuple[str, str]]) -> set[str]:
 def _schema(names: Names, type: Type, hidden: set[str]) -> dict[str, Any]:
     fields = [each for each in type.fields.values() if each.name not in hidden]
     made = {each.name: _fragment(names, type, each) for each in fields}
-    immutable = [each.name for each in fields if each.fixed or each.immutable or each.name in type.key]
+    # The client cannot read a list that is immutable.
+    whole = [each for each in fields if made[each.name].get("type") != "array"]
+    immutable = [each.name for each in whole if each.fixed or each.immutable or each.name in type.key]
     return {
         "id": type.name,
         "type": "object",
