@@ -659,6 +659,16 @@ def test_a_transfer_finds_the_source_by_itself(
     assert other.component_availability(seen)[disk["id"]] == 100
 
 
+def test_what_is_registered_is_read_before_where_it_once_was(session: Session, memory: Entity, picture: Path) -> None:
+    component = session.create_component(picture)
+    picture.write_bytes(b"another picture")
+    assert b"".join(session.files.read(component)) == b"pixels"
+    picture.unlink()
+    session.files.add_component(component, SERVER)
+
+    assert b"".join(session.files.read(component, SERVER)) == b"pixels"
+
+
 def test_a_component_is_taken_out_with_its_data(
     session: Session, memory: Entity, disk: Entity, tmp_path: Path, opening: Open
 ) -> None:
@@ -802,6 +812,17 @@ def test_a_bar_is_shown_on_a_terminal_only(
     session.create_component(picture, location=memory, progress=True)
 
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_bar_is_shown_on_a_terminal(
+    session: Session, memory: Entity, picture: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    session.create_component(picture, location=memory, progress=True)
+
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "6/6 bytes" in err
 
 
 def test_whoever_is_told_may_stop_it(session: Session, memory: Entity, picture: Path) -> None:
@@ -951,3 +972,8 @@ def test_a_large_file_is_copied_in_little_memory(session: Session, disk: Entity,
 
     assert component["size"] == (tmp_path / "again").stat().st_size == 64 * 1024 * 1024
     assert most < 12 * 1024 * 1024
+
+
+def test_a_room_without_locations_says_what_it_lacks(tmp_path: Path, picture: Path) -> None:
+    with rr.connect(tmp_path / "plain.room") as session, pytest.raises(rr.UnknownType, match="apply_template"):
+        session.create_component(picture)

@@ -69,7 +69,7 @@ class Files:
     ) -> None:
         """Copy components and their members to a location from `source`, and register them there in one commit.
 
-        Without `source` they come from where this session made them, or else from the best location that has them. With
+        Without `source` they come from the best location that has them, or from where this session made them. With
         `commit=False` the registration is recorded for your own commit. `progress(done, total)` is told of bytes; True
         shows a bar on a terminal. ComponentInLocation where one is there already, before anything is copied;
         TransferFailed where something cannot be copied or registered, with what was `transferred` by then.
@@ -232,11 +232,9 @@ class Files:
             return {each: (given, path) for each, path in self._paths(components, given).items()}
         locations = self._session.locations
         known = locations.origins
+        # What is registered was verified; a file where it once was may be gone or another by now.
         found = {each: (locations.origin, known[each]) for each in components if each in known}
-        rest = [each for each in components if each not in found]
-        if not rest:
-            return found
-        rows = list(registrations(self._session, rest))
+        rows = list(registrations(self._session, components))
         # The best comes last, and stays.
         for place in reversed(list(locations)):
             for row in rows:

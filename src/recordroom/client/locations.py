@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Error, InvalidValue, LocationNotConfigured, NotFound
+from ..errors import Error, InvalidValue, LocationNotConfigured, NotFound, UnknownType
 from ..files.accessor import Accessor
 from ..files.disk import DiskAccessor
 from ..files.fixed import DEFAULT_PRIORITY, ORIGIN, PRIORITIES, REVIEW, SERVER, UNMANAGED
@@ -175,6 +175,11 @@ class Locations:
         with self._lock:
             known = self._known
             if known is None:
+                if "Location" not in self._session.schema:
+                    text = (
+                        'This database has no locations: session.apply_template("files") gives it the types of files.'
+                    )
+                    raise UnknownType(text, name="Location")
                 rows = self._session.query("select name, storage from Location").all()
                 scenario = self._scenario()
                 made = [self._made(each, scenario) for each in rows]

@@ -24,7 +24,7 @@ __all__ = ["ObjectStoreAccessor", "store_of"]
 
 # A part of an upload, and how many are on their way at once: what an upload takes of memory is their product.
 PART = 8 * 1024 * 1024
-AT_ONCE = 4
+AT_ONCE = 3
 # S3 takes ten thousand parts.
 _MOST_PARTS = 9_000
 _MARK = f"{HIDDEN}container"
