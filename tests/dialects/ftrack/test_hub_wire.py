@@ -260,6 +260,18 @@ def _events(hub: Wire, last: str) -> list[dict[str, Any]]:
     return found
 
 
+def test_a_key_for_reading_hears_and_publishes_nothing(here: Stage) -> None:
+    asked = {"grant": "api_key", "name": "reading", "user": here.user, "scopes": ["read"]}
+    key = json.loads(here.server.request("POST", "/v1/tokens", asked).data)["api_key"]
+    with wire(here, key=key) as hub, wire(here) as other:
+        assert hub.subscribe("topic=*")["success"]
+
+        assert not hub.ask(event("mine"))["success"]
+        assert other.ask(event("end"))["success"]
+
+        assert [each["topic"] for each in _events(hub, "end")] == ["end"]
+
+
 # --- what ends a connection -----------------------------------------------------------------------
 
 

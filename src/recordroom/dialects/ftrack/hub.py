@@ -112,6 +112,8 @@ class Hub:
 
     async def _serve(self, connection: Connection) -> None:
         ended = self._connections[connection] = asyncio.Event()
+        if self._service.stopping.is_set():
+            connection.end()
         try:
             await connection.run()
         finally:
