@@ -645,6 +645,38 @@ def test_a_transfer_goes_on_where_it_was(session: Session, memory: Entity, disk:
     assert session.component_availabilities([sequence, single], [disk]) == [{disk["id"]: 100}] * 2
 
 
+def test_a_transfer_that_broke_off_in_a_sequence_goes_on(
+    session: Session, memory: Entity, disk: Entity, tmp_path: Path
+) -> None:
+    pattern = frames(tmp_path, 1, 2, 3)
+    component = session.create_component(f"{pattern} [1-3]", location=memory)
+    first, second, _ = sorted(component["members"], key=lambda each: each["name"])
+    store, structure = accessor(session, disk), session.locations[disk].structured()
+    store.write(structure.resource_identifier(first), [b"1"])
+    store.write(structure.resource_identifier(second), [b"??"])
+    with pytest.raises(TransferFailed) as caught:
+        session.files.transfer([component], memory, disk)
+    assert isinstance(caught.value.__cause__, FileExists)
+    assert b"".join(store.read(structure.resource_identifier(second))) == b"??"
+    store.remove(structure.resource_identifier(second))
+
+    assert session.files.transfer([component], memory, disk) == [component]
+    assert session.component_availability(component, [disk]) == {disk["id"]: 100}
+
+
+def test_a_transfer_of_many_is_few_commits(session: Session, memory: Entity, disk: Entity, tmp_path: Path) -> None:
+    frames(tmp_path, *range(1, 13))
+    components = [
+        session.create_component(tmp_path / f"file.{number:04d}.exr", location=memory, commit=False)
+        for number in range(1, 13)
+    ]
+    session.commit()
+    before = session.transport.calls["commit"]  # type: ignore[attr-defined]
+
+    session.files.transfer(components, None, disk)
+    assert session.transport.calls["commit"] - before == 1  # type: ignore[attr-defined]
+
+
 def test_a_transfer_finds_the_source_by_itself(
     session: Session, opening: Open, memory: Entity, disk: Entity, picture: Path
 ) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, TypeAlias
 
-from ..errors import Error
+from ..errors import Error, FileExists
 from ..files.accessor import Accessor
-from ..files.transfer import Source
+from ..files.transfer import Source, checksum_of
 from .entity import Entity
 
 __all__ = ["Carried", "Move", "Progress", "Tell", "carry", "told"]
@@ -52,16 +52,24 @@ class Carried:
             raise self.error
 
 
-def carry(moves: Sequence[Move], target: Accessor, tell: Tell | None) -> Iterator[Carried]:
-    """Copy files, and say of each what came of it, in their order. After one that failed no other is begun."""
-    if len(moves) < 2:
-        yield from (_carried(each, target, tell, threading.Event()) for each in moves)
-        return
+def carry(moves: Sequence[Move], target: Accessor, tell: Tell | None, *, adopt: bool = False) -> Iterator[Carried]:
+    """Copy files, and say of each what came of it, in their order. After one that failed no other is begun.
+
+    With `adopt` a file that is there already will do where it is the same.
+    """
     stop, waiting = threading.Event(), iter(moves)
+
+    def carried(move: Move) -> Carried:
+        found = _carried(move, target, tell, stop)
+        return (_adopted(move, target) or found) if adopt and isinstance(found.error, FileExists) else found
+
+    if len(moves) < 2:
+        yield from map(carried, moves)
+        return
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="recordroom-files") as pool:
 
         def begin(count: int) -> list[Future[Carried]]:
-            return [pool.submit(_carried, each, target, tell, stop) for each in islice(waiting, count)]
+            return [pool.submit(carried, each) for each in islice(waiting, count)]
 
         begun = deque(begin(2 * AT_ONCE))
         try:
@@ -92,6 +100,20 @@ def _carried(move: Move, target: Accessor, tell: Tell | None, stop: threading.Ev
     except _Stopped:
         return Carried(move=move, error=Error("Stopped."))
     return Carried(move=move, size=size, checksum=source.checksum)
+
+
+def _adopted(move: Move, target: Accessor) -> Carried | None:
+    """The file that is there, where it has the bytes of the one that should come."""
+    assert move.source is not None
+    try:
+        size = target.size(move.target)
+        if size != move.source.size(move.path):
+            return None
+        checksum = checksum_of(target.read(move.target))
+        same = checksum == checksum_of(move.source.read(move.path))
+    except Error:
+        return None
+    return Carried(move=move, size=size, checksum=checksum) if same else None
 
 
 class _Told:

@@ -30,6 +30,7 @@ from .carrying import Carried, Move, Progress, carry, told
 from .committing import event
 from .components import availabilities, is_container, registrations, tree_of
 from .entity import Entity
+from .file_names import name_inside
 from .locations import Place
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ __all__ = ["ADDED", "REMOVED", "Files"]
 
 # Published with the commit that says so; data: component_id, location_id.
 ADDED, REMOVED = "location.component-added", "location.component-removed"
+# How much of a transfer is registered in one commit.
+_FILES_TOGETHER, _BYTES_TOGETHER = 500, 1 << 30
+
 Where = Entity | str
 
 
@@ -92,21 +96,19 @@ class Files:
         *,
         progress: Progress = None,
     ) -> list[Entity]:
-        """Copy components from a location to another, each registered when it is there; those that were copied.
+        """Copy components from a location to another, and register them there as they come; those that were copied.
 
-        What is in the target already is left alone, so that a transfer that broke off goes on where it was.
+        What is in the target already is left alone, and data that lies there unregistered is taken where it is the same, so
+        that a transfer that broke off goes on where it was. `source` None: the best location that has each.
         """
         place, components = self._session.locations[target], list(components)
         shares = self._shares(components, place)
         missing = [each for each, there in zip(components, shares, strict=True) if there < 100]
-        done: list[Entity] = []
         with told(progress, sum(each["size"] or 0 for each in missing)) as tell:
-            for component in missing:
-                absent = self._absent(tree_of([component]), place)
-                moves = self._moves(absent, place, source)
-                self._register(moves, self._carry(moves, place, tell), place, commit=True)
-                done.append(component)
-        return done
+            for group in _groups(missing):
+                moves = self._moves(self._absent(tree_of(group), place), place, source)
+                self._register(moves, self._carry(moves, place, tell, adopt=True), place, commit=True)
+        return missing
 
     # --- take away -----------------------------------------------------------------------------------
 
@@ -182,7 +184,7 @@ class Files:
         target = Path(path).absolute()
         files = [component] if not is_container(component) else _files_of(component)
         places = [self._found(each, location) for each in files]
-        names = [target] if not is_container(component) else [target / _inside(each, component) for each in files]
+        names = [target] if not is_container(component) else [target / name_inside(each, component) for each in files]
         anywhere = DiskAccessor(target if is_container(component) else target.parent)
         moves = [
             Move(component=each, target=str(name), source=place.reached(), path=found, checksum=each["checksum"])
@@ -271,7 +273,7 @@ class Files:
             moves.append(Move(component=each, target=target, source=made, path=path or "", checksum=each["checksum"]))
         return moves
 
-    def _carry(self, moves: list[Move], place: Place, progress: Progress) -> list[Carried]:
+    def _carry(self, moves: list[Move], place: Place, progress: Progress, *, adopt: bool = False) -> list[Carried]:
         """Copy the data; what is known of it afterwards."""
         if not place.manages:
             return []
@@ -282,7 +284,7 @@ class Files:
             for each in moves:
                 if each.component._type == "ContainerComponent":
                     accessor.make_container(each.target)
-            for carried in carry(files, accessor, tell):
+            for carried in carry(files, accessor, tell, adopt=adopt):
                 if carried.error is not None:
                     raise self._failed(carried.move.component, place, carried.error, done)
                 done.append(carried)
@@ -359,6 +361,21 @@ class Files:
         return component
 
 
+def _groups(components: Iterable[Entity]) -> Iterator[list[Entity]]:
+    """Components that are registered together: few commits for many small ones, one for each that is large."""
+    group: list[Entity] = []
+    count = size = 0
+    for each in components:
+        group.append(each)
+        count += len(tree_of([each]))
+        size += each["size"] or 0
+        if count >= _FILES_TOGETHER or size >= _BYTES_TOGETHER:
+            yield group
+            group, count, size = [], 0, 0
+    if group:
+        yield group
+
+
 def _noted(carried: Carried) -> list[str]:
     """Set what is known of a file now and was not before; the names of what was set."""
     component = carried.move.component
@@ -371,26 +388,3 @@ def _noted(carried: Carried) -> list[str]:
 
 def _files_of(component: Entity) -> list[Entity]:
     return [each for each in tree_of([component]) if not is_container(each)]
-
-
-def _inside(component: Entity, outermost: Entity) -> str:
-    """The path of a member below its outermost container."""
-    names = [_file_name(component)]
-    container = component["container"]
-    while container is not None and container != outermost:
-        names.insert(0, _plain(str(container["name"] or container["id"])))
-        container = container["container"]
-    return "/".join(names)
-
-
-def _file_name(component: Entity) -> str:
-    container, ending = component["container"], component["file_type"] or ""
-    name = str(component["name"] or component["id"])
-    if container is not None and container._type == "SequenceComponent":
-        name = f"{container['name'] or container['id']}.{name}"
-    return _plain(name + ending)
-
-
-def _plain(name: str) -> str:
-    """A name that stays in its folder."""
-    return name.replace("/", "_").replace("\0", "_") if name not in ("", ".", "..") else "_"

@@ -1,0 +1,30 @@
+"""What files of components are called on this machine: names of components are people's words, and never leave a folder."""
+
+from __future__ import annotations
+
+from .entity import Entity
+
+__all__ = ["name_inside"]
+
+
+def name_inside(component: Entity, outermost: Entity) -> str:
+    """The path of a member below its outermost container."""
+    names = [_file_name(component)]
+    container = component["container"]
+    while container is not None and container != outermost:
+        names.insert(0, _plain(str(container["name"] or container["id"])))
+        container = container["container"]
+    return "/".join(names)
+
+
+def _file_name(component: Entity) -> str:
+    container, ending = component["container"], component["file_type"] or ""
+    name = str(component["name"] or component["id"])
+    if container is not None and container._type == "SequenceComponent":
+        name = f"{container['name'] or container['id']}.{name}"
+    return _plain(name + ending)
+
+
+def _plain(name: str) -> str:
+    """A name that stays in its folder."""
+    return name.replace("/", "_").replace("\0", "_") if name not in ("", ".", "..") else "_"
