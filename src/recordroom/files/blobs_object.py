@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..errors import LocationUnavailable, MissingExtra, NoSuchFile, PermissionDenied, UploadBusy, WrongOffset
+from .aside import read_aside
 from .blobs import PIECE, Blobs, Incoming, Kept, Known, check_digest
 
 __all__ = ["ObjectBlobs"]
@@ -182,8 +183,14 @@ class ObjectBlobs(Blobs):
             if known.size <= _PART:
                 obstore.put(store, path, b"".join(pieces))
                 return
+            # The store cannot be asked for pieces in the middle of being given some.
             obstore.put(
-                store, path, pieces, use_multipart=True, chunk_size=_part_size(known.size), max_concurrency=_AT_ONCE
+                store,
+                path,
+                read_aside(pieces),
+                use_multipart=True,
+                chunk_size=_part_size(known.size),
+                max_concurrency=_AT_ONCE,
             )
 
 
