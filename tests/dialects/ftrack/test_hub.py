@@ -242,6 +242,7 @@ def test_a_dropped_connection_comes_back_with_its_subscriptions(hubs: Hubs) -> N
 
     before.sock.shutdown(2)
     until(lambda: other._connection is not before)
+    before.shutdown()  # the client itself leaves the socket open
     settle(other)
     publish(one, "a", 1)
 
@@ -271,6 +272,8 @@ def test_hubs_come_back_when_the_server_has_been_started_again(tmp_path_factory:
 
     with stage(where, port=port, api_key=key):
         until(lambda: one._connection is not before[0] and other._connection is not before[1])
+        for each in before:
+            each.shutdown()
         settle(one, other)
         publish(one, "a", 2)
         until(lambda: [each for each in heard if each["data"] == 2], other)
