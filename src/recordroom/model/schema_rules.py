@@ -9,8 +9,9 @@ expressions of computed and initial attributes are not looked into.
 from __future__ import annotations
 
 import math
+import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ MAX_NAME = 60
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # Columns that the tables of the past and PostgreSQL itself have.
 _RESERVED = frozenset({"until", "tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})
+_NONE: Mapping[str, EntityType] = {}
 _NUMERIC = ("integer", "number", "decimal")
 _OTHER_WORDS = {
     "string": "text", "str": "text", "int": "integer", "float": "number", "double": "number", "real": "number",
@@ -34,9 +36,12 @@ _OTHER_WORDS = {
 }  # fmt: skip
 
 
-def validate(schema: Schema) -> Schema:
-    """`schema` in its normal form; InvalidSchema for its first problem."""
-    for problem in _problems(schema):
+def validate(schema: Schema, known: Schema | None = None) -> Schema:
+    """`schema` in its normal form; InvalidSchema for its first problem.
+
+    `known` is a valid schema in its normal form: types that are in both are not looked at by themselves again.
+    """
+    for problem in _problems(schema, {} if known is None else known):
         raise problem
     return normal_form(schema)
 
@@ -66,13 +71,14 @@ def _declarable() -> list[str]:
     return [name for name in KINDS if name != "collection"]
 
 
-def _problems(schema: Schema) -> Iterator[InvalidSchema]:
-    misshapen = [problem for each in schema.values() for problem in _shape_problems(each)]
+def _problems(schema: Schema, known: Mapping[str, EntityType] = _NONE) -> Iterator[InvalidSchema]:
+    fresh = [each for name, each in schema.items() if name not in known or known[name] is not each]
+    misshapen = [problem for each in fresh for problem in _shape_problems(each)]
     if misshapen:
         # The other rules rely on the types of what they look at.
         yield from misshapen
         return
-    for entity_type in schema.values():
+    for entity_type in fresh:
         for attribute in entity_type.attributes:
             for field, reason, *suggestions in _attribute_problems(attribute):
                 yield _wrong(entity_type.name, attribute.name, f"{field}: {reason}" if field else reason, suggestions)
@@ -535,6 +541,14 @@ def _normal_type(entity_type: EntityType) -> EntityType:
     unique = tuple(map(tuple, entity_type.unique))
     initials = tuple((name, expression) for name, expression in entity_type.initials)
     attributes = tuple(map(_normal_attribute, entity_type.attributes))
+    normal = (
+        type(entity_type.unique) is tuple
+        and all(type(each) is tuple for each in (*entity_type.unique, *entity_type.initials))
+        and type(entity_type.attributes) is tuple
+        and all(map(operator.is_, attributes, entity_type.attributes))
+    )
+    if normal:
+        return entity_type
     return replace(entity_type, attributes=attributes, unique=unique, initials=initials)
 
 

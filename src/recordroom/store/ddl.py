@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -81,8 +82,19 @@ class TableShape(msgspec.Struct, frozen=True, kw_only=True):
 # --- shapes ---
 
 
-def shapes(catalog: Catalog) -> dict[TableKey, TableShape]:
+_shapes: WeakKeyDictionary[Catalog, dict[TableKey, TableShape]] = WeakKeyDictionary()
+
+
+def shapes(catalog: Catalog) -> Mapping[TableKey, TableShape]:
     """Every table that the schema of `catalog` needs, referred-to tables before those that refer where possible."""
+    found = _shapes.get(catalog.plain)
+    if found is None:
+        # The shapes after one change are those before the next.
+        found = _shapes[catalog.plain] = _made(catalog)
+    return found
+
+
+def _made(catalog: Catalog) -> dict[TableKey, TableShape]:
     found = {}
     for root in _in_order(catalog.schema):
         for shape in (_entity_shape(catalog, root), _entity_past_shape(catalog, root)):
@@ -304,4 +316,4 @@ def add_reference(table: str, column: ColumnShape) -> str:
 def drop_everything(catalog: Catalog) -> list[str]:
     """The statements that drop every table of a database, those that refer to others first."""
     cascade = " CASCADE" if catalog.dialect == "postgresql" else ""
-    return [f"DROP TABLE {quoted(shape.name)}{cascade}" for shape in reversed(shapes(catalog).values())]
+    return [f"DROP TABLE {quoted(shape.name)}{cascade}" for shape in reversed([*shapes(catalog).values()])]

@@ -77,17 +77,14 @@ class _Change:
 
 def apply_schema(catalog: Catalog, operation: Operation) -> Plan[Catalog]:
     """Carry out a schema operation; the catalog to go on with."""
-    schema = validate(evolve(catalog.schema, operation))
-    new, names = catalog.with_schema(schema), renames(catalog.schema, operation)
-    roots = yield from check_types(catalog, new, names)
-    change = _Change(catalog, new, Moves(names, roots))
-    yield from _change_tables(change)
+    schema = validate(evolve(catalog.schema, operation), catalog.schema)
     revision = yield from next_schema_revision()
-    yield change.run(
-        "UPDATE rr_database SET schema = ?, schema_revision = ? WHERE key = ?",
-        (dump_schema(schema), revision, catalog.database),
-    )
-    return catalog.with_schema(Schema(schema.values(), revision))
+    new, names = catalog.with_schema(Schema(schema.values(), revision)), renames(catalog.schema, operation)
+    roots = yield from check_types(catalog, new, names)
+    yield from _change_tables(_Change(catalog, new, Moves(names, roots)))
+    sql = "UPDATE rr_database SET schema = ?, schema_revision = ? WHERE key = ?"
+    yield Run(marked(catalog.dialect, sql), (dump_schema(schema), revision, catalog.database))
+    return new
 
 
 def _change_tables(change: _Change) -> Plan[None]:

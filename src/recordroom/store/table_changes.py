@@ -69,13 +69,16 @@ def plan_tables(
     old: Mapping[TableKey, TableShape], new: Mapping[TableKey, TableShape], moves: Moves, dialect: str
 ) -> TableChanges:
     """What to do to tables of shapes `old` so that they have shapes `new`."""
+    same = set() if moves.roots else {key for key, shape in old.items() if new.get(key) == shape}
+    tables = {old[key].name: old[key].name for key in same}
+    old, new = ({key: shape for key, shape in each.items() if key not in same} for each in (old, new))
     pairs = [_pair(shape, new[key], moves.names) for key, shape in _staying(old, moves).items() if key in new]
     kept = {pair.new.key for pair in pairs}
     stays_as = {pair.old.key for pair in pairs}
     gone = [shape for key, shape in old.items() if key not in stays_as]
     replaced = [shape for shape in gone if shape.name in {pair.new.name for pair in pairs}]
     made = [shape for key, shape in new.items() if key not in kept]
-    tables = {pair.old.name: pair.new.name for pair in pairs}
+    tables |= {pair.old.name: pair.new.name for pair in pairs}
     remade = [pair for pair in pairs if any(each.old.name in pair.old.primary for each in _conversions(pair, tables))]
     conversions = [each for pair in pairs if pair not in remade for each in _conversions(pair, tables)]
     added = [(pair.new.key, key) for pair in pairs for key in pair.new.columns if key not in pair.columns.values()]
