@@ -618,3 +618,21 @@ def test_where_schemas_are_kept_can_be_said_and_switched_off(
     monkeypatch.setenv("RECORDROOM_CACHE", str(tmp_path / "all"))
     connect()
     assert len(list((tmp_path / "all" / "schemas").iterdir())) == 1
+
+
+@sqlite
+@http
+def test_a_user_without_a_home_is_told_nothing(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("RECORDROOM_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert "Task" in connect().schema
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nothing")
+    assert "Task" in connect().schema
+
+    assert caplog.records == []

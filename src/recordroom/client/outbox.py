@@ -138,7 +138,8 @@ class Outbox:
         if posted._on_reply is not None and posted.replies is None:
             # Before it is published: an answer may come at once.
             posted.replies = self._events._await_replies(posted.id, posted._on_reply)
-        return self._events._session._committer.send(posted._commit).revision
+        # Not by way of the session's commits: those do not wait for what waits here.
+        return self._events._session.transport.commit(posted._commit).revision
 
     def _rest(self, pause: float, error: Error) -> float:
         if not pause:

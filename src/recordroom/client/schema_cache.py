@@ -36,16 +36,26 @@ class _Kept(msgspec.Struct, kw_only=True):
 
 
 class SchemaCache:
-    """Schemas in a folder: a file for each address and database, for its owner's eyes only."""
+    """Schemas in a folder: a file for each address and database, for its owner's eyes only.
 
-    def __init__(self, folder: Path) -> None:
+    `wanted`: somebody named the folder, and is told where it cannot be written.
+    """
+
+    def __init__(self, folder: Path, *, wanted: bool = True) -> None:
         self.folder = folder
+        self._wanted = wanted
 
     @classmethod
-    def of(cls, folder: str | Path | None) -> Self:
-        """The one in a folder; without, where RECORDROOM_SCHEMA_CACHE says, or in the folder of caches."""
+    def of(cls, folder: str | Path | None) -> Self | None:
+        """The one in a folder; without, where RECORDROOM_SCHEMA_CACHE says, or in the folder of caches, if there is one."""
         given = folder or os.environ.get(VARIABLE)
-        return cls(Path(given) if given else cache_folder() / "schemas")
+        if given:
+            return cls(Path(given))
+        try:
+            return cls(cache_folder() / "schemas", wanted=False)
+        except RuntimeError:
+            # A user without a home.
+            return None
 
     def read(self, where: str, database: str) -> tuple[Schema, str] | None:
         """A schema and its tag; None where there is none, or one that is not right."""
@@ -76,7 +86,8 @@ class SchemaCache:
         except OSError as error:
             with contextlib.suppress(OSError):
                 made.unlink()
-            _log.warning("the schema of %s is not kept in %s: %s", reply.database, self.folder, error)
+            level = logging.WARNING if self._wanted else logging.DEBUG
+            _log.log(level, "the schema of %s is not kept in %s: %s", reply.database, self.folder, error)
 
     def _file(self, where: str, database: str) -> Path:
         name = hashlib.sha256("\0".join((where, database)).encode()).hexdigest()
