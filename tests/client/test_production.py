@@ -1,4 +1,4 @@
-"""`session.production`: statuses and types of projects, notes, timers."""
+"""`session.production`: statuses and types of projects, moving, notes, timers."""
 
 from __future__ import annotations
 
@@ -83,6 +83,40 @@ def test_what_a_schema_says_nothing_about_is_refused(session: Session, film: Any
     with pytest.raises(rr.InvalidValue, match="a Project or a ProjectSchema"):
         session.production.types(named(session, "Status", "Approved"), "Task")
     session.rollback()
+
+
+# --- moving ---------------------------------------------------------------------------------------
+
+
+def test_what_hangs_on_a_context_goes_with_it_to_another_project(session: Session, film: Any, ada: Any) -> None:
+    other = session.create("Project", {"name": f"{film['name']} other"})
+    sequence = session.create("Sequence", {"name": "sq", "parent": film})
+    shot = session.create("Shot", {"name": "sh", "parent": sequence})
+    asset = session.create("Asset", {"name": "walk", "parent": shot})
+    version = session.create("AssetVersion", {"asset": asset})
+    notes = [session.production.create_note(each, "x", ada) for each in (shot, version)]
+    notes.append(session.production.create_note(notes[1], "y", ada))
+    hung = [session.create(name, {"context": shot, "user": ada}) for name in ("Timelog", "Appointment", "Manager")]
+    stays = session.create("Shot", {"name": "stays", "parent": film})
+    session.commit()
+    session.production.move(sequence, other)
+    session.commit()
+
+    for each in (sequence, shot, asset, version, *notes, *hung):
+        assert each["project"] is other
+    assert (sequence["parent"], shot["parent"], stays["project"]) == (other, sequence, film)
+    assert session.query("Context where project is $film", film=film).count() == 2
+
+
+def test_within_a_project_a_move_changes_one_reference(session: Session, film: Any) -> None:
+    one, two = (session.create("Sequence", {"name": name, "parent": film}) for name in ("sq1", "sq2"))
+    shot = session.create("Shot", {"name": "sh", "parent": one})
+    session.commit()
+    session.production.move(shot, two)
+
+    assert session.modified == [shot]
+    session.commit()
+    assert two["children"] == [shot]
 
 
 # --- notes ----------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidValue, NoResult, NotUnique
@@ -16,10 +16,22 @@ if TYPE_CHECKING:
 __all__ = ["Production"]
 
 _SUBJECTS = {"Context": "context", "AssetVersion": "version", "User": "user", "List": "list", "Note": "in_reply_to"}
+# What belongs to the project of what it refers to.
+_HANGS_ON = (
+    ("TypedContext", "parent", "Context"),
+    ("Asset", "parent", "Context"),
+    ("AssetVersion", "asset", "Asset"),
+    ("Note", "context", "Context"),
+    ("Note", "version", "AssetVersion"),
+    ("Note", "in_reply_to", "Note"),
+    ("Timelog", "context", "Context"),
+    ("Appointment", "context", "Context"),
+    ("Manager", "context", "Context"),
+)
 
 
 class Production:
-    """Statuses and types of projects, notes and timers, for one session."""
+    """Statuses and types of projects, moving, notes and timers, for one session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -79,6 +91,31 @@ class Production:
 
     def _ask(self, text: str, **parameters: Any) -> list[Entity]:
         return self._session.query(f"{text} order by sort, name", **parameters).all()
+
+    # --- moving ----------------------------------------------------------------------------------
+
+    def move(self, context: Entity, parent: Entity) -> None:
+        """Put a context below another. Where that is of another project, all that hangs on it is from then on.
+
+        It is committed with the rest.
+        """
+        project = parent["project"]
+        found = [] if context["project"] is project else [context, *self._hanging_on(context)]
+        context["parent"] = parent
+        for each in found:
+            each["project"] = project
+
+    def _hanging_on(self, context: Entity) -> Iterator[Entity]:
+        schema = self._session.schema
+        owners = [context]
+        while owners:
+            below: list[Entity] = []
+            for name, reference, target in _HANGS_ON:
+                above = [each for each in owners if schema.is_a(each["entity_type"], target)]
+                if above:
+                    below += self._session.query(f"{name} where {reference} in $above", above=above).all()
+            yield from below
+            owners = below
 
     # --- notes -----------------------------------------------------------------------------------
 
