@@ -75,6 +75,15 @@ def test_components_are_transferred_once(cli: Cli, studio: str) -> None:
     assert "100 %" in cli("files", "availability", studio, "picture").out
 
 
+def test_what_a_crash_left_is_swept(cli: Cli, studio: str) -> None:
+    Path("store").mkdir()
+    Path("store/.rr-0123456789abcdef.part").write_bytes(b"half")
+
+    assert cli("files", "sweep", studio, "work", *WORK, "--json").json == {"removed": 0}
+    assert cli("files", "sweep", studio, "work", *WORK, "--hours", "0").err == "1 file removed.\n"
+    assert cli("files", "sweep", studio, "work").code == 1
+
+
 def test_what_is_put_nowhere_else_stays_where_it_is(cli: Cli, studio: str) -> None:
     put = cli("files", "put", studio, "picture.png")
 

@@ -228,6 +228,13 @@ class LocationContract:
         assert not accessor.is_sequence("none/f.%04d.exr")
         assert not accessor.is_sequence("seq/f.0001.exr")
 
+    def test_sweeping_leaves_what_is_whole(self, accessor: Accessor) -> None:
+        accessor.write("d/a", [b"x"])
+        accessor.make_container("e")
+
+        assert accessor.sweep(0) == 0
+        assert (accessor.list(), accessor.is_file("d/a")) == (["d", "e"], True)
+
     def test_of_several_who_write_one_new_file_one_wins(self, accessor: Accessor) -> None:
         def attempt(number: int) -> int | None:
             try:

@@ -192,6 +192,19 @@ def test_files_on_their_way_cannot_be_named_nor_seen(disk: DiskAccessor, tmp_pat
     assert disk.list() == ["a"]
 
 
+def test_what_a_writer_that_crashed_left_is_swept_when_it_is_old(disk: DiskAccessor, tmp_path: Path) -> None:
+    disk.write("a/b", [b"whole"])
+    left = tmp_path / "root/a/.rr-0123456789abcdef.part"
+    left.write_bytes(b"half")
+    assert disk.list("a") == ["a/b"]
+    assert disk.sweep() == 0
+    os.utime(left, (0, 0))
+
+    assert disk.sweep() == 1
+    assert sorted(each.name for each in (tmp_path / "root/a").iterdir()) == ["b"]
+    assert DiskAccessor().sweep(0) == 0
+
+
 def test_a_disk_without_hard_links_is_written_to(disk: DiskAccessor, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         raise PermissionError(errno.EPERM, "Operation not permitted")

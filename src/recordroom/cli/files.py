@@ -1,4 +1,4 @@
-"""`recordroom files put|get|list|transfer|availability`: components and the locations where they lie."""
+"""`recordroom files put|get|list|transfer|availability|sweep`: components and the locations where they lie."""
 
 from __future__ import annotations
 
@@ -187,6 +187,25 @@ def availability(*words: Words, room: Room = None, database: Database = None, js
         print_table(["location", "available"], rows, numbers=["available"])
     else:
         note("It is in no location.")
+
+
+@files_app.command(usage="Usage: recordroom files sweep [ROOM] LOCATION [OPTIONS]")
+def sweep(
+    *words: Words,
+    hours: Annotated[float, Parameter(name="--hours", help="Only what is older.")] = 24,
+    at: At = None,
+    room: Room = None,
+    database: Database = None,
+    json: Json = False,
+) -> None:
+    """Remove what transfers that crashed left on the disk of a location."""
+    where, (location,) = placed(words, room, ("LOCATION",))
+    with _session(where, database, at, "chunked_id", mode="read") as session:
+        count = session.locations[location].reached().sweep(hours * 3600)
+    if json:
+        print_json({"removed": count})
+    else:
+        note(f"{counted(count, 'file')} removed.")
 
 
 def _session(room: str, database: str | None, at: list[str] | None, structure: str, *, mode: Any) -> Session:

@@ -74,6 +74,10 @@ class Accessor(ABC):
     def rename(self, path: str, to: str) -> None:
         """Move a file to another path in the same location. FileExists where there is something."""
 
+    def sweep(self, older_than: float = 86_400) -> int:
+        """Remove what writers that crashed left, where it is so many seconds old; how many files. Nobody else sees them."""
+        return 0
+
     def exists(self, path: str) -> bool:
         """Whether there is a file or a container."""
         return self.is_file(path) or self.is_container(path)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from .paths import HIDDEN, inside
 
 __all__ = ["DiskAccessor"]
 
+_PART = re.compile(re.escape(HIDDEN) + r"[0-9a-f]{16}\.part")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -107,6 +110,17 @@ class DiskAccessor(Accessor):
         with self._named(to):
             target.parent.mkdir(parents=True, exist_ok=True)
             _settle(source, target, overwrite=False)
+
+    def sweep(self, older_than: float = 86_400) -> int:
+        before, count = time.time() - older_than, 0
+        for folder, _, names in os.walk(self.prefix) if self.prefix is not None else ():
+            for name in names:
+                part = Path(folder, name)
+                with contextlib.suppress(NoSuchFile), self._named(str(part)):
+                    if _PART.fullmatch(name) and part.stat().st_mtime < before:
+                        part.unlink()
+                        count += 1
+        return count
 
     def url(self, path: str) -> str:
         """A `file://` address, which whoever has the same disk may use."""
