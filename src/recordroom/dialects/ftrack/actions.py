@@ -6,6 +6,8 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
+
 from ...query.syntax import And, Compare, Literal, Path, Query, Selected
 from ...server.auth.identity import Identity
 from ...server.service import Service
@@ -16,7 +18,7 @@ from .custom import configurations_of
 from .names import Names, names_of
 from .people import PEOPLE
 from .reading import Reader
-from .schemas import described, hash_of
+from .schemas import Described, schemas_of
 
 __all__ = ["ACTIONS", "Action", "Asked"]
 
@@ -45,17 +47,17 @@ class Asked:
 Action = Callable[[Asked, dict[str, Any]], Awaitable[Any]]
 
 
-async def _schemas(asked: Asked) -> list[dict[str, Any]]:
+async def _schemas(asked: Asked) -> Described:
     # As the room's owner: every client has the same schemas, whatever it may read.
     reader = Reader(asked.service.room, await asked.names())
-    return described(reader.names, await configurations_of(reader))
+    return schemas_of(reader.names, await configurations_of(reader))
 
 
 async def server_information(asked: Asked, operation: dict[str, Any]) -> Any:
     """What the client looks at first."""
     return {
         "version": _VERSION,
-        "schema_hash": hash_of(await _schemas(asked)),
+        "schema_hash": (await _schemas(asked)).hash,
         "is_timezone_support_enabled": True,
         "storage_scenario": await _storage_scenario(asked),
     }
@@ -81,7 +83,7 @@ async def _storage_scenario(asked: Asked) -> Any:
 
 async def schemas(asked: Asked, operation: dict[str, Any]) -> Any:
     """What the client builds its classes from."""
-    return await _schemas(asked)
+    return msgspec.Raw((await _schemas(asked)).body)
 
 
 async def query(asked: Asked, operation: dict[str, Any]) -> Any:

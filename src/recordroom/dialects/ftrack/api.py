@@ -14,6 +14,7 @@ from ...server.service import Service
 from ...server.settings import ServerSettings
 from .actions import ACTIONS, Asked
 from .addresses import address_of
+from .asking import question_of
 from .batches import WRITES
 from .committing import committed
 from .credentials import identified_by_headers
@@ -23,6 +24,7 @@ __all__ = ["Api"]
 
 _LOG = logging.getLogger("recordroom.server")
 _JSON = "application/json"
+_HARMLESS = ("query", "query_server_information", "query_schemas")
 
 
 class Api:
@@ -80,6 +82,8 @@ async def results(asked: Asked, operations: list[dict[str, Any]]) -> list[Any]:
     """The result of each operation. What changes entities is one commit, which stands where the last of it does."""
     actions = [_action_of(each) for each in operations]
     writing = [place for place, action in enumerate(actions) if action in WRITES]
+    if writing:
+        await _check_others(asked, operations)
     found: list[Any] = [None] * len(operations)
     for place, operation in enumerate(operations):
         if place not in writing:
@@ -90,3 +94,14 @@ async def results(asked: Asked, operations: list[dict[str, Any]]) -> list[Any]:
             for each, result in zip(writing, made, strict=True):
                 found[each] = result
     return found
+
+
+async def _check_others(asked: Asked, operations: list[dict[str, Any]]) -> None:
+    """What would fail beside changes fails before they are made."""
+    reader = await asked.reader()
+    for each in operations:
+        action = str(each["action"])
+        if action == "query":
+            (await question_of(reader, each.get("expression"))).check()
+        elif action not in WRITES and action not in _HARMLESS:
+            raise InvalidRequest(reason=f"{action} cannot stand beside operations that change entities")

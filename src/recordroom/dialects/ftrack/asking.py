@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ...errors import InvalidQuery
+from ...query.resolve import resolve
 from ...query.syntax import AGGREGATES, Call, Path, Query, Selected
 from .configurations import Configuration
 from .emitting import Emitter
@@ -29,6 +30,13 @@ class Question:
         self.grouped = bool(self.tree.group_by) or any(isinstance(each.value, Call) for each in self.tree.select)
         self.node: Node = {} if self.grouped else tree_of(_paths(self.tree, self.type))
         _check(names, self.type, self.node)
+
+    def check(self) -> None:
+        """InvalidQuery and its like where it cannot be asked."""
+        for each in self.type.natives:
+            query = self.native(each)
+            if not self.grouped:
+                resolve(self.rewriter.schema, query)
 
     def native(self, native: str) -> Query:
         """The query for a native type, without its select."""

@@ -99,15 +99,19 @@ class Definitions:
 
     def _shared(self, configuration: Configuration, attribute: Attribute) -> str | None:
         """The attribute of another configuration that keeps the same: that of another project."""
-        for each in self.configurations:
-            if each.key == configuration.key and owners_of(each) == owners_of(configuration):
-                if each.project == configuration.project:
-                    raise InvalidValue(
-                        type=CONFIGURATION, attribute="key", value=each.key, expected="a key that is not taken"
-                    )
-                known = self._known(each)
-                if known is not None and (known.kind, known.multi) == (attribute.kind, attribute.multi):
-                    return each.native
+        alike = [
+            each
+            for each in self.configurations
+            if each.key == configuration.key and owners_of(each) == owners_of(configuration)
+        ]
+        if any(each.project == configuration.project for each in alike):
+            raise InvalidValue(
+                type=CONFIGURATION, attribute="key", value=configuration.key, expected="a key that is not taken"
+            )
+        for each in alike:
+            known = self._known(each)
+            if known is not None and (known.kind, known.multi) == (attribute.kind, attribute.multi):
+                return each.native
         return None
 
     def _known(self, configuration: Configuration) -> Attribute | None:

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidRequest, InvalidValue
 from ...model.ids import new_id, show_id
 from ...model.operations import Commit, Create, Delete, Link, Operation, Unlink
 from ...query.syntax import And, Compare, Literal, Path, Query, Selected
+from ...server.jobs import submit_encoding
 from .values import as_raw_id
 
 if TYPE_CHECKING:
     from .actions import Asked
 
 __all__ = ["PEOPLE"]
-
-_WIDGETS = ("info", "tasks", "tasks_browser")
-_THEMES = ("light", "dark")
-
-
-def _part(name: str) -> Any:
-    """A part of the server that this one may be without."""
-    try:
-        return import_module(f"recordroom.server.{name}")
-    except ModuleNotFoundError:
-        raise InvalidRequest(reason=f"this server has no {name}") from None
 
 
 def _id(operation: dict[str, Any], name: str) -> bytes:
@@ -43,30 +32,28 @@ async def reset_remote(asked: Asked, operation: dict[str, Any]) -> Any:
     """A new API key of a user."""
     if operation.get("reset_type") != "api_key" or operation.get("entity_type") != "User":
         raise InvalidRequest(reason="reset_remote takes the reset_type api_key of a User")
-    user = _id(operation, "entity_key")
-    key = await _part("people").new_api_key(asked.service, asked.identity.actor, user)
+    user = show_id(_id(operation, "entity_key"))
+    key = await asked.service.people.new_api_key(asked.identity, user)
     return {"action": "reset_remote", "data": {"api_key": key}}
 
 
 async def send_user_invite(asked: Asked, operation: dict[str, Any]) -> Any:
     """An invitation by mail."""
-    await _part("people").send_invites(asked.service, asked.identity.actor, [_id(operation, "user_id")])
+    await asked.service.people.invite(asked.identity, [show_id(_id(operation, "user_id"))], asked.address)
     return {"action": "send_user_invite", "sent": True}
 
 
 async def get_widget_url(asked: Asked, operation: dict[str, Any]) -> Any:
     """The address of a page, with a token that ends soon."""
-    name, theme = operation.get("name"), operation.get("theme")
-    if name not in _WIDGETS:
-        raise InvalidValue(type="get_widget_url", attribute="name", value=name, expected=" or ".join(_WIDGETS))
-    native = entity = None
+    entity = None
     if operation.get("entity_type") is not None:
         native = (await asked.names())[str(operation["entity_type"])].native
         key = operation.get("entity_key")
-        entity = _id({**operation, "entity_key": key[0] if isinstance(key, list) and key else key}, "entity_key")
-    shown = theme if theme in _THEMES else "dark"
-    url = await _part("people").widget_url(asked.service, asked.identity.actor, name, native, entity, shown)
-    return {"widget_url": url}
+        only = key[0] if isinstance(key, list) and len(key) == 1 else key
+        entity = (native, _id({**operation, "entity_key": only}, "entity_key"))
+    name, theme = str(operation.get("name")), operation.get("theme")
+    path = await asked.service.people.page_path(asked.identity, name, entity, theme if isinstance(theme, str) else None)
+    return {"action": "get_widget_url", "widget_url": f"{asked.address}{path}"}
 
 
 async def encode_media(asked: Asked, operation: dict[str, Any]) -> Any:
@@ -74,8 +61,8 @@ async def encode_media(asked: Asked, operation: dict[str, Any]) -> Any:
     component = _id(operation, "component_id")
     version = None if operation.get("version_id") is None else _id(operation, "version_id")
     keep = bool(operation.get("keep_original", True))
-    job = await _part("jobs").submit_encoding(asked.room, component, version, keep)
-    return {"job_id": show_id(job) if isinstance(job, bytes) else str(job)}
+    job = await submit_encoding(asked.room, component, version, keep_original=keep)
+    return {"action": "encode_media", "job_id": show_id(job)}
 
 
 async def delayed_job(asked: Asked, operation: dict[str, Any]) -> Any:

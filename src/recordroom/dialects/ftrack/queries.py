@@ -6,7 +6,7 @@ have, or what is several references here, is asked of each kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -42,7 +42,7 @@ __all__ = ["Rewriter", "parsed", "uses_custom_attributes"]
 _ID = Field(name="id", form="id", natives=("id",), kind="uuid")
 _TEXT = Field(name="key", form="scalar")
 _MOST_ANCESTORS = 8
-_THERE = Constant(True)
+_THERE, _NEVER = Constant(True), Constant(False)
 
 
 def parsed(text: str) -> Query:
@@ -86,9 +86,9 @@ class Rewriter:
             case None:
                 return _THERE
             case And():
-                return And(tuple(self.condition(each, scope) for each in node.conditions))
+                return _all(self.condition(each, scope) for each in node.conditions)
             case Or():
-                return Or(tuple(self.condition(each, scope) for each in node.conditions))
+                return _either([self.condition(each, scope) for each in node.conditions])
             case Not():
                 return Not(self.condition(node.condition, scope))
             case syntax.Any() | Has():
@@ -361,18 +361,27 @@ def _given(node: Any) -> Any:
     raise InvalidQuery(reason="attributes are compared with values")
 
 
+def _all(conditions: Iterable[Condition]) -> Condition:
+    """All of them; what is never true makes the rest idle, which may then ask for what cannot be."""
+    found = [each for each in conditions if each != _THERE]
+    if any(each == _NEVER for each in found):
+        return _NEVER
+    return And(tuple(found)) if len(found) > 1 else found[0] if found else _THERE
+
+
 def _either(conditions: list[Condition]) -> Condition:
-    if len(conditions) == 1:
-        return conditions[0]
-    return Or(tuple(conditions)) if conditions else Constant(False)
+    found = [each for each in conditions if each != _NEVER]
+    if any(each == _THERE for each in found):
+        return _THERE
+    return Or(tuple(found)) if len(found) > 1 else found[0] if found else _NEVER
 
 
 def _has(path: Path, condition: Condition) -> Condition:
-    return Has(path, None if condition is _THERE else condition)
+    return Has(path, None if condition == _THERE else condition)
 
 
 def _any(path: Path, condition: Condition) -> Condition:
-    return syntax.Any(path, None if condition is _THERE else condition)
+    return syntax.Any(path, None if condition == _THERE else condition)
 
 
 def _of_natives(natives: tuple[str, ...], test: Tests) -> Condition:

@@ -4,17 +4,42 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
 
 from . import tables
 from .configurations import Configuration
 from .names import Field, Names, Type
 
-__all__ = ["described", "hash_of"]
+__all__ = ["Described", "described", "hash_of", "schemas_of"]
 
 _TYPES = {"integer": "integer", "number": "number", "decimal": "number", "boolean": "boolean", "json": "variable"}
 _MOMENTS = ("datetime", "date")
+
+
+class Described(NamedTuple):
+    """The schemas as they are sent, and their hash."""
+
+    body: bytes
+    hash: str
+
+
+_MOST = 8
+_made: dict[tuple[str, bytes], Described] = {}
+
+
+def schemas_of(names: Names, configurations: Sequence[Configuration]) -> Described:
+    """The schemas; made once for as long as types and custom attributes are what they are."""
+    key = (names.schema.hash, msgspec.json.encode(configurations))
+    found = _made.get(key)
+    if found is None:
+        while len(_made) >= _MOST:
+            del _made[next(iter(_made))]
+        made = described(names, configurations)
+        found = _made[key] = Described(msgspec.json.encode(made), hash_of(made))
+    return found
 
 
 def described(names: Names, configurations: Iterable[Configuration] = ()) -> list[dict[str, Any]]:

@@ -60,7 +60,12 @@ class Writer:
     # --- entities ---
 
     def create(self, change: Change) -> bytes:
-        """A new entity. A key of several parts that is there already is the entity that has it."""
+        """A new entity."""
+        there = self.known.id_of(change.type, change.key) if change.type.name == "Recipient" else None
+        if there is not None:
+            # Whoever wrote the note is one already.
+            self._set(change, there)
+            return there
         entity = self._new_id(change)
         self.draft.create(change.type.native, entity, {})
         self._set(change, entity)
@@ -72,10 +77,6 @@ class Writer:
     def _new_id(self, change: Change) -> bytes:
         if change.type.key == ("id",):
             return change.id
-        found = self.known.id_of(change.type, change.key)
-        if found is not None and change.type.name in ("Recipient",):
-            self.draft.created.setdefault(found, (change.type.native, {}))
-            return found
         self.known.keys[change.type.name, change.key] = entity = new_id()
         return entity
 
