@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import datetime as dt
 import hmac
 import logging
 import secrets
@@ -34,7 +35,7 @@ from ..store.accounts import main_of, user_state
 from ..store.async_room import AsyncRoom
 from ..store.catalog import Catalogs
 from ..store.plans import Plan
-from ..store.requests import Requests, now
+from ..store.requests import Requests
 from .auth.identity import Identity
 from .auth.requests import not_right
 from .service import Service
@@ -173,7 +174,7 @@ class Jobs:
             if "Job" not in await room.schema("main"):
                 return _WITHOUT_JOBS_SECONDS
             self._processes = [each for each in self._processes if not each.ended]
-            waiting = await room.count(QueryRequest(query=parse(_PENDING), parameters={"now": now()}))
+            waiting = await room.count(QueryRequest(query=parse(_PENDING), parameters={"now": dt.datetime.now(dt.UTC)}))
         except (UnknownDatabase, UnknownType):
             return _WITHOUT_JOBS_SECONDS
         except Error as error:
