@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from . import footprint, jobs, report, served
+from . import footprint, ftrack, jobs, report, served
 from .growth import growth
 from .harness import say
 from .orm import Orm
@@ -19,7 +19,20 @@ from .places import Folders, Place, postgres
 from .raw import Settings, Sqlite3
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-NAMES = ("create", "query", "update", "followers", "change", "memory", "siblings", "import", "growth", "http", "small")
+NAMES = (
+    "create",
+    "query",
+    "update",
+    "followers",
+    "change",
+    "memory",
+    "siblings",
+    "import",
+    "growth",
+    "http",
+    "small",
+    "ftrack",
+)
 
 
 class Scale(NamedTuple):
@@ -43,6 +56,7 @@ CONDITIONS = (
     "SQLAlchemy ORM: a declarative class, `add_all`, `scalars(select(…)).all()`, ids ready-made",
     "over HTTP: `recordroom serve` in a process of its own on loopback, msgpack, an API key, access rules, journal and events on",
     "small requests: 8 connections of a load generator in a process of its own; the bare handler is raw ASGI on the same uvicorn",
+    "beside ftrack-python-api: one server with `--dialect ftrack` for both; their client reads with a projection, in pages of 500",
     "everybody's garbage collector runs as Python sets it up; what pauses it is recordroom's own code",
 )
 FULL = Scale(
@@ -88,7 +102,27 @@ def small(scale: Scale) -> Iterator[report.Section]:
         yield report.steady(scale.many, served.memory(server, scale.many))
 
 
-def timed_jobs(field: jobs.Field | served.HttpField, scale: Scale, chosen: set[str]) -> Iterator[report.Section]:
+def beside_ftrack(place: Place, scale: Scale) -> Iterator[report.Section]:
+    """The same work by ftrack's own client and by ours."""
+    loaded = 10_000
+    few, many = scale.memory
+    with ftrack.field(place) as field:
+        yield from timed_jobs(field, scale, {"create", "query", "update"})
+        say("commit of one change, one server")
+        yield report.ftrack_change(ftrack.one_change(field, loaded, 3 * scale.rounds), loaded)
+        say("memory, one server")
+        counts = (few // 20, many // 20)
+        weighed = [
+            footprint.Weighed(field.ours, counts, ("same-server",)),
+            footprint.Weighed(field.theirs, counts, ("ftrack",)),
+        ]
+        yield report.ftrack_memory(footprint.memory(weighed))
+        yield report.siblings(ftrack.siblings(field, 500), 500)
+
+
+def timed_jobs(
+    field: jobs.Field | served.HttpField | ftrack.FtrackField, scale: Scale, chosen: set[str]
+) -> Iterator[report.Section]:
     """The jobs that are run on each make of database."""
     name = field.place.name
     for job in (jobs.create, jobs.query, jobs.update):
@@ -141,6 +175,8 @@ def main() -> int:
                 sections += over_http(Folders(), settings, scale)
             if "small" in chosen:
                 sections += small(scale)
+            if "ftrack" in chosen:
+                sections += beside_ftrack(Folders(), scale)
         if wanted.database != "sqlite" and chosen & {"create", "query", "update", "followers", "change", "http"}:
             databases = stack.enter_context(postgres())
             notes.append(f"{databases.version()}, with its default settings: a commit waits for the disk")

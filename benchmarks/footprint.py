@@ -57,6 +57,8 @@ NAMES = {
     "ours-read": "recordroom, every value read",
     "sqlite3": "sqlite3, tuples of fetchall",
     "orm": "SQLAlchemy ORM",
+    "same-server": "recordroom, same server",
+    "ftrack": "ftrack-python-api",
 }
 
 

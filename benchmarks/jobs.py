@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from .ftrack import FtrackField
 from .harness import Contestant, Timing, Work, interleaved
 from .orm import Orm, OrmReadThrough
 from .ours import Ours, OursByColumns, OursReadThrough
@@ -39,7 +40,7 @@ class Field:
         self.updaters: list[Subject] = [self.ours, *self.raws, orm]
 
 
-def create(field: Field | HttpField, count: int, rounds: int) -> Timings:
+def create(field: Field | HttpField | FtrackField, count: int, rounds: int) -> Timings:
     """`count` new records in one transaction into an empty table."""
 
     def contestant(subject: Subject) -> Contestant:
@@ -54,7 +55,7 @@ def create(field: Field | HttpField, count: int, rounds: int) -> Timings:
     return interleaved([contestant(each) for each in field.creators], count=count, rounds=rounds)
 
 
-def query(field: Field | HttpField, count: int, rounds: int) -> Timings:
+def query(field: Field | HttpField | FtrackField, count: int, rounds: int) -> Timings:
     """All of a table's `count` records, in a session that has none of them yet."""
     with ExitStack() as tables:
 
@@ -71,7 +72,7 @@ def query(field: Field | HttpField, count: int, rounds: int) -> Timings:
         return interleaved([contestant(each) for each in field.readers], count=count, rounds=3 * rounds)
 
 
-def update(field: Field | HttpField, count: int, rounds: int) -> Timings:
+def update(field: Field | HttpField | FtrackField, count: int, rounds: int) -> Timings:
     """One attribute of each of `count` loaded records set and written, in one transaction."""
     values = [1000 + i for i in range(count)]
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import recordroom as rr
 
+from .ftrack import Ftrack, SameServer
 from .orm import Orm
 from .ours import KINDS, Ours
 from .places import Folders
@@ -44,6 +45,8 @@ SUBJECTS: dict[str, Subject] = {
     "ours-read": OursKeptAfterReading(Folders(), "read"),
     "sqlite3": Sqlite3(Folders(), PLAIN),
     "orm": Orm(Folders(), PLAIN),
+    "same-server": SameServer(),
+    "ftrack": Ftrack(),
 }
 
 

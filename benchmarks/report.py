@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .footprint import Memory
+from .ftrack import OURS, THEIRS
 from .growth import Stage
 from .harness import ratios
 from .jobs import Timings
@@ -18,6 +19,8 @@ from .load import Measured
 from .served import Small
 from .targets import (
     DURING_EXPORT,
+    FTRACK_CHANGE,
+    FTRACK_MEMORY,
     GROWTH,
     IMPORT,
     MEMORY,
@@ -54,7 +57,7 @@ class Section(NamedTuple):
 
 def shown(ratio: float, against: str) -> str:
     """Against a raw driver as a percentage of its speed, otherwise as a multiple."""
-    return f"{ratio:.1f}×" if "ORM" in against else f"{ratio:.0%}"
+    return f"{ratio:.0%}" if "ORM" not in against and "ftrack" not in against else f"{ratio:.1f}×"
 
 
 def middle_half(by_round: Sequence[float], against: str) -> str:
@@ -77,7 +80,12 @@ def speed(job: str, database: str, timings: Timings) -> Section:
             by_round = ratios(timings[against], timings[ours])
             # What slows the machine down for a while falls on neighbours alike, so rounds are compared with rounds.
             reached = statistics.median(by_round)
-            how = ours.replace("recordroom over HTTP", "").replace("recordroom", "").strip(", ")
+            how = (
+                ours.replace("recordroom over HTTP", "")
+                .replace("recordroom", "")
+                .replace("same server", "")
+                .strip(", ")
+            )
             work = f"{TITLES[job]} ({how})" if how else TITLES[job]
             rows.append(
                 Row(
@@ -140,6 +148,38 @@ def one_change(database: str, timings: Timings) -> Section:
         [[each.name, f"{each.median * 1e3:.2f}", f"{each.spread:.0%}"] for each in timings.values()],
     )
     return Section(rows, f"commit of one change, {database}", figures)
+
+
+def ftrack_change(timings: Timings, loaded: int) -> Section:
+    """The commit of one change next to the client of ftrack."""
+    theirs, ours = timings[THEIRS], timings[OURS]
+    by_round = ratios(theirs, ours)
+    reached = statistics.median(by_round)
+    row = Row(
+        f"commit of one change, {loaded:,} loaded", "SQLite, one server", THEIRS, f"{reached:.0f}×",
+        middle_half(by_round, THEIRS), f"{FTRACK_CHANGE.hold:g}× / {FTRACK_CHANGE.goal:g}×",
+        FTRACK_CHANGE.verdict(reached),
+    )  # fmt: skip
+    figures = table(
+        ["who", "ms per commit", "± spread"],
+        [[each.name, f"{each.median * 1e3:.2f}", f"{each.spread:.0%}"] for each in (ours, theirs)],
+    )
+    return Section([row], f"commit of one change, {loaded:,} entities loaded, one server", figures)
+
+
+def ftrack_memory(found: Sequence[Memory]) -> Section:
+    """What an entity takes next to one of the client of ftrack."""
+    ours, theirs = found
+    reached = ours.larger / theirs.larger
+    row = Row(
+        "memory per loaded entity, values included", "SQLite, one server", THEIRS, f"1/{1 / reached:.1f}", "",
+        f"1/{1 / FTRACK_MEMORY.hold:.0f} / 1/{1 / FTRACK_MEMORY.goal:.0f}", FTRACK_MEMORY.verdict(reached),
+    )  # fmt: skip
+    figures = table(
+        ["what is held", "B each, traced", "B each, resident"],
+        [[each.name, f"{each.traced:.0f}", f"{each.resident:.0f}"] for each in found],
+    )
+    return Section([row], "memory per loaded entity, each client in a process of its own", figures)
 
 
 def memory(found: Sequence[Memory]) -> Section:

@@ -43,7 +43,13 @@ SPEED: dict[tuple[str, str, str, str], Target] = {
     ("query", "SQLite, HTTP", "recordroom over HTTP", "SQLAlchemy ORM"): Target(4.0, 6.0),
     ("create", "PostgreSQL, HTTP", "recordroom over HTTP", "SQLAlchemy ORM"): Target(2.0, 4.0),
     ("query", "PostgreSQL, HTTP", "recordroom over HTTP", "SQLAlchemy ORM"): Target(3.0, 5.0),
+    # The same work on one server, which the unmodified client of ftrack asks through the dialect.
+    ("create", "SQLite, one server", "recordroom, same server", "ftrack-python-api"): Target(15.0, 30.0),
+    ("query", "SQLite, one server", "recordroom, same server", "ftrack-python-api"): Target(30.0, 60.0),
 }
+# How many times as fast the commit of one change is with 10,000 loaded, and what part of the memory an entity takes.
+FTRACK_CHANGE = Target(50.0, 150.0)
+FTRACK_MEMORY = Target(1 / 4, 1 / 5, True)
 # (fewer loaded, more loaded): how many times as long the commit of one change takes.
 ONE_CHANGE = {(10, 10_000): Target(1.25, 1.10, True), (10, 100_000): Target(1.25, 1.10, True)}
 MEMORY = Target(800, 680, True)  # bytes per entity
