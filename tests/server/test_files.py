@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -410,3 +411,23 @@ def test_orphans_are_collected_after_their_time_and_deleted_components_when_hist
         assert [each.component for each in records.all()] == [kept]
         assert len(list(blobs.all())) == 1
         assert as_id(str(uuid.UUID(bytes=kept))) == kept
+
+
+def test_a_server_collects_beside_its_requests(site: Site) -> None:
+    data = secrets.token_bytes(2000)
+    component = site.stored(data)
+    _, orphan = site.put(secrets.token_bytes(3000))
+    known = blob_of(site, data)
+    left = site.folder / "blobs" / "00" / ("00" * 32)
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"of nobody")
+    for each in (known, left):
+        os.utime(each, (0, 0))
+    found = asyncio.run_coroutine_threadsafe(site.server.service.files.collect(), site.server.loop).result(30)
+
+    assert (found.orphans, orphan.status, left.exists()) == (0, 200, False)
+    assert site.get(component).data == data
+
+
+def blob_of(site: Site, data: bytes) -> Path:
+    return next(each for each in site.blobs() if each.name == hashlib.sha256(data).hexdigest())

@@ -12,6 +12,7 @@ from . import file_records as records
 from .access import now
 from .catalog import Catalogs
 from .file_records import FileRow, Who
+from .opened import FollowersBehind
 from .plans import Plan
 
 if TYPE_CHECKING:
@@ -120,6 +121,9 @@ class RoomFiles:
     def forget_orphans(self, before: int) -> int:
         """Forget files from before a moment whose component there is not; how many that were."""
         count, last = 0, b""
+        for key in self._opened.driver.run(self._opened.current()).by_key:
+            # Batch by batch; what is written meanwhile is little.
+            self._opened.catch_up(FollowersBehind(key, ("history",)))
         while True:
             gone, last = self._done(partial(self._orphans, before, last))
             count += gone
