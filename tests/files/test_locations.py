@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import random
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import urllib3
 
 from recordroom.errors import (
+    ChecksumMismatch,
     FileExists,
     InvalidPath,
     InvalidValue,
@@ -23,6 +25,7 @@ from recordroom.errors import (
     StorageFull,
 )
 from recordroom.files import Accessor, DiskAccessor, MemoryAccessor, open_location
+from recordroom.files.transfer import Source, checksum_of
 from tests.files.contract import LocationContract
 from tests.files.s3 import S3
 
@@ -259,6 +262,20 @@ def test_a_store_that_cannot_be_reached_is_said(s3: S3) -> None:
         accessor.size("a")
     assert caught.value.where == "s3://bucket/a"
     assert "nothing" not in caught.value.message
+
+
+def test_a_large_file_goes_from_store_to_store(s3: S3) -> None:
+    one, two = s3.location("s3://bucket/from"), s3.location("s3://bucket/to")
+    data = random.Random(1).randbytes(20_000_000)
+    one.write("large", [data])
+    source = Source(one, "large")
+    assert two.write("large", source, size=source.size) == len(data)
+
+    assert checksum_of(two.read("large")) == source.checksum == checksum_of([data])
+    wrong = Source(one, "large", checksum=checksum_of([b"other"]))
+    with pytest.raises(ChecksumMismatch):
+        two.write("wrong", wrong, size=wrong.size)
+    assert not two.exists("wrong")
 
 
 def test_a_bucket_is_shared_by_prefixes(s3: S3) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Error, FileExists, InvalidPath, LocationUnavailable, MissingExtra, NoSuchFile
 from .accessor import CHUNK, Accessor
+from .aside import read_aside
 from .paths import HIDDEN, inside, parent
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class ObjectStoreAccessor(Accessor):
                 obstore.put(self._store, key, head, mode="overwrite" if overwrite else "create", use_multipart=False)
             else:
                 part = max(PART, (size or 0) // _MOST_PARTS)
-                whole = chain([head], source)
+                # obstore cannot ask another store while it reads: that is done in a thread of its own.
+                whole = read_aside(chain([head], source))
                 at_once = max(2, AT_ONCE * PART // part)
                 obstore.put(self._store, key, whole, use_multipart=True, chunk_size=part, max_concurrency=at_once)
         return source.count
