@@ -7,6 +7,8 @@ import functools
 import json
 import logging
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,6 +137,29 @@ def test_a_damaged_file_counts_as_not_there(tmp_path: Path, damage: bytes) -> No
         cache.get("a")
     cache.set("a", "again")
     assert cache.get("a") == "again"
+
+
+WRITER = """
+import sys
+from recordroom.client.caches import FileCache
+cache = FileCache(sys.argv[1])
+for _ in range(100):
+    cache.set("shared", sys.argv[2] * 10_000)
+"""
+
+
+def test_processes_share_a_folder(tmp_path: Path) -> None:
+    cache = FileCache(tmp_path)
+    cache.set("shared", "a" * 10_000)
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name]) for name in "bc"]
+    seen = set()
+    while any(each.poll() is None for each in writers):
+        seen.add(cache.get("shared"))
+
+    assert [each.returncode for each in writers] == [0, 0]
+    assert seen <= {name * 10_000 for name in "abc"}
+    assert cache.keys() == ["shared"]
+    assert len([each for each in tmp_path.rglob("*") if each.is_file()]) == 1
 
 
 def test_files_hold_texts_and_bytes_only(tmp_path: Path) -> None:

@@ -406,3 +406,37 @@ def test_two_plugins_that_give_a_class_to_one_type_are_told_when_the_session_beg
 
     with pytest.raises(InvalidValue, match=r"One by .* of the plugin one> and Two by .* of the plugin two>"):
         connect(plugins=[folder.path])
+
+
+@embedded
+def test_a_plugin_may_connect_itself_without_being_registered_again(
+    connect: Connect, folder: Folder, where: str
+) -> None:
+    folder.add(
+        "nested.py",
+        f"""
+    import recordroom as rr
+
+    def register(session):
+        with rr.connect({where!r}, plugins=[{str(folder.path)!r}]) as inner:
+            session.inner = (inner.plugins, len(inner.schema))
+    """,
+    )
+    session: Any = connect(plugins=[folder.path])
+
+    assert session.inner == ((), len(session.schema))
+    assert problems(session) == {"nested": ""}
+
+
+@embedded
+def test_sessions_that_begin_at_the_same_time_share_the_import(connect: Connect, folder: Folder) -> None:
+    folder.add("once.py", "TOKEN = object()\ndef register(session):\n    session.token = TOKEN\n")
+    sessions: list[Any] = []
+    threads = [threading.Thread(target=lambda: sessions.append(connect(plugins=[folder.path]))) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    assert len({id(each.token) for each in sessions}) == 1
+    assert len(sessions) == 4

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from ..errors import InvalidValue, SessionRefused
-from .hooks import name_of, registering, report
+from .hooks import name_of, plugin_now, registering, report
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -40,7 +40,7 @@ _ROOM = "room.sqlite"  # what a folder that is a room has
 PATIENCE = 10.0  # seconds after which a plugin that has not come back is told of
 
 _log = logging.getLogger("recordroom.plugins")
-_loading = threading.RLock()
+_loading: dict[str, threading.RLock] = {}  # file → for who imports it
 _loaded: dict[str, tuple[tuple[int, int], ModuleType]] = {}  # file → its state when it was imported, and the module
 
 
@@ -71,9 +71,10 @@ def load_plugins(
     session: Session, paths: Sequence[str | Path] | Literal[False] | None, arguments: Mapping[str, Any] | None
 ) -> list[Plugin]:
     """Register the plugins below `paths` with a session; without, those of RECORDROOM_PLUGINS and of installed packages."""
-    if paths is False:
-        return []
     given = _checked(paths, arguments)
+    if paths is False or plugin_now():
+        # A plugin that connects would otherwise register itself, and so on without end.
+        return []
     found: list[Plugin] = []
     known: set[Any] = set()
     for plugin, find in _candidates(given):
@@ -86,6 +87,8 @@ def load_plugins(
 
 
 def _checked(paths: Any, arguments: Any) -> Sequence[str | Path] | None:
+    if paths is False:
+        paths = ()
     if isinstance(paths, str | Path) or not (paths is None or isinstance(paths, Iterable)):
         raise InvalidValue(type="connect", attribute="plugins", value=paths, expected="a list of folders, or False")
     if arguments is not None and not (isinstance(arguments, Mapping) and all(isinstance(n, str) for n in arguments)):
@@ -163,7 +166,7 @@ def _module(file: Path) -> ModuleType:
     real = os.path.realpath(file)
     facts = file.stat()
     state = (facts.st_mtime_ns, facts.st_size)
-    with _loading:
+    with _loading.setdefault(real, threading.RLock()):
         known = _loaded.get(real)
         if known is not None and known[0] == state:
             return known[1]
