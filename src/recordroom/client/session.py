@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ..model.schema_diff import SchemaPlan
     from ..model.schema_file import SchemaDocument
     from ..model.template import Template
+    from .carrying import Progress
     from .entity_cache import EntityCache
     from .events import Events
     from .files import Files
@@ -479,7 +480,9 @@ class Session:
         path: str | FilePath,
         data: Mapping[str, Any] | None = None,
         location: Entity | str | None = "auto",
-        **options: Any,
+        *,
+        commit: bool = True,
+        progress: Progress = None,
     ) -> Entity:
         """A new component of a file, a sequence `head.%04d.ext [1-5, 8]`, or a folder, brought to a location.
 
@@ -490,7 +493,7 @@ class Session:
         from .components import create_component
 
         self._check_open()
-        return create_component(self, path, data, location, **options)
+        return create_component(self, path, data, location, commit=commit, progress=progress)
 
     def pick_location(self, component: Entity | None = None) -> Entity | None:
         """The best location within reach, or the best that has some of a component; None where there is none."""
