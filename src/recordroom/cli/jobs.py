@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ..client.jobs import LEASE_SECONDS
 from ..errors import InvalidValue, NotFound
 from ..model.ids import as_id
 from .output import counted, note, print_json, print_json_lines, print_table, say
@@ -32,9 +31,7 @@ job_app = App(
 def worker(
     *words: Words,
     once: Annotated[bool, Parameter(name="--once", negative=(), help="Do what waits, and end.")] = False,
-    lease: Annotated[
-        float, Parameter(name="--lease", help="Seconds until a worker that died is replaced.")
-    ] = LEASE_SECONDS,
+    lease: Annotated[float, Parameter(name="--lease", help="Seconds until a worker that died is replaced.")] = 60.0,
     wait: Wait = 0.0,
     room: Room = None,
     json: Json = False,

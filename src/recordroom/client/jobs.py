@@ -58,14 +58,12 @@ class Jobs:
     def submit(self, type: str, data: Any = None, **attributes: Any) -> Entity:
         """A new job, committed with all that the session has recorded; `data` becomes JSON text.
 
-        `attributes` are those of Job: user (yourself without), due, most_attempts …
+        `attributes` are those of Job: user (whose it is; yourself without), due, most_attempts …
         """
         session = self._session
         values = {"type": type, **attributes}
         if data is not None:
             values["data"] = data if isinstance(data, str) else json.dumps(data)
-        if "user" not in values:
-            values["user"] = session.query("User where name is $name", name=session.transport.actor).first()
         job = session.create("Job", values)
         session.commit()
         return job
