@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -235,6 +236,7 @@ def test_a_session_of_ours_can_mean_a_person_or_a_subscriber(here: Stage, hubs: 
 # --- connections that break -----------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_dropped_connection_comes_back_with_its_subscriptions(hubs: Hubs) -> None:
     one, other = hubs(), hubs()
     heard = listen(other, "topic=a")
@@ -247,6 +249,7 @@ def test_a_dropped_connection_comes_back_with_its_subscriptions(hubs: Hubs) -> N
     publish(one, "a", 1)
 
     assert [each["data"] for each in until(lambda: heard, other)] == [1]
+    gc.collect()
 
 
 def test_a_hub_can_connect_anew_by_itself(hubs: Hubs) -> None:
@@ -260,6 +263,7 @@ def test_a_hub_can_connect_anew_by_itself(hubs: Hubs) -> None:
     assert len(until(lambda: heard, hub)) == 1
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets that the client leaves open
 def test_hubs_come_back_when_the_server_has_been_started_again(tmp_path_factory: pytest.TempPathFactory) -> None:
     where = str(tmp_path_factory.mktemp("again") / "a.room")
     with stage(where) as first:
@@ -278,6 +282,7 @@ def test_hubs_come_back_when_the_server_has_been_started_again(tmp_path_factory:
         publish(one, "a", 2)
         until(lambda: [each for each in heard if each["data"] == 2], other)
         hubs.close()
+    gc.collect()
 
 
 def test_heartbeats_are_answered_for_as_long_as_it_stands(hubs: Hubs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,9 @@ class Hub:
             await self._socket(scope, receive, send)
             return
         call = Call(self._service, scope, receive, send)
+        if self._service.stopping.is_set():
+            await call.answer(b"the server stops", "text/plain", 503)
+            return
         try:
             body = await self._handshake(call)
             await call.answer(body.encode(), "text/plain")
