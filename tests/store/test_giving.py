@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -198,6 +199,38 @@ def test_given_values_stand_in_the_journal_and_in_the_answer(tracking: Room) -> 
     assert again.given == result.given
 
 
+def test_what_was_said_for_all_is_not_told_again(tracking: Room) -> None:
+    project = new_id()
+    said = {"name": ["film"], "project": [project], "made": [5], "day": [1]}
+
+    assert commit(tracking, Create("Project", [project], said)).given == []
+
+
+def test_trees_that_grow_in_any_order_know_their_root(tracking: Room) -> None:
+    dice = Random(7)
+    roots: dict[bytes, bytes] = {}
+    for _ in range(6):
+        fresh = new_ids(20)
+        parents: dict[bytes, bytes | None] = {}
+        for each in fresh:
+            parents[each] = dice.choice([*roots, *parents, None]) if dice.random() < 0.9 else None
+        for each, parent in parents.items():
+            roots[each] = each if parent is None else roots[parent]
+        dice.shuffle(fresh)
+        blocks: list[Operation] = []
+        for each in fresh:
+            type_name = "Project" if parents[each] is None else dice.choice(["Shot", "Task"])
+            blocks.append(
+                Create(type_name, [each], {"name": [show_id(each)], "parent": [parents[each]], "kind": [KIND]})
+            )
+            if type_name == "Task":
+                blocks[-1].columns["bid"] = [1]  # type: ignore[union-attr]
+        commit(tracking, *blocks)
+
+    assert dict(zip(values(tracking, "Context", "id"), values(tracking, "Context", "project"), strict=True)) == roots
+    assert list(tracking.check()) == []
+
+
 def test_a_commit_that_gives_nothing_tells_nothing(tracking: Room) -> None:
     assert commit(tracking, Create("Asset", [new_id()], {"name": ["a"]})).given == []
 
@@ -303,6 +336,18 @@ def test_what_comes_back_has_what_it_had(tracking: Room) -> None:
 
     assert values(tracking, "Task", "bid") == [None, None]
     assert values(tracking, "Context", "project") == [project, project]
+    assert list(tracking.check()) == []
+
+
+def test_what_refers_to_itself_comes_back(tracking: Room) -> None:
+    project = new_id()
+    commit(tracking, Create("Project", [project], {"name": ["film"]}))
+    commit(tracking, Create("Task", [new_id()], {"name": ["t"], "parent": [project]}))
+    gone = commit(tracking, Delete("Project", [project])).revision
+    assert values(tracking, "Context", "id") == []
+    tracking.revert(gone, Commit(id=new_id()))
+
+    assert values(tracking, "Context", "project") == [project] * 2
     assert list(tracking.check()) == []
 
 

@@ -106,6 +106,7 @@ class Segment:
         # Careful attempts keep back values of unique sets until the end: root → id → attribute → value.
         self.held: dict[str, dict[bytes, dict[str, Any]]] = {}
         self.new: list[New] = []
+        self.given: dict[int, tuple[str, ...]] = {}  # place of a create → the attributes that the room gave
         self._counters: dict[str, int] = {}
         self._start = len(outcome.journal)
 

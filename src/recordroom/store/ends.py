@@ -180,7 +180,7 @@ def _judge_circles(segment: Segment) -> None:
         return
     edges: dict[bytes, dict[str, bytes]] = {}
     for written in segment.written:
-        if not written.attribute or segment.schema.attribute(written.type, written.attribute).many:
+        if not _counts(segment, written):
             continue
         for owner, each in zip(written.owners, written.ids, strict=True):
             if owner in created:
@@ -202,9 +202,17 @@ def _create_cycle(segment: Segment, circle: list[bytes]) -> CreateCycle:
     return CreateCycle(path=" → ".join([*names, names[0]]), entities=ids)
 
 
+def _counts(segment: Segment, written: Written) -> bool:
+    """Whether it is references whose circles matter: what the room gives may be the entity itself, and comes back so."""
+    name = written.attribute
+    if not name or segment.schema.attribute(written.type, name).many:
+        return False
+    return name not in segment.layout(written.type).given
+
+
 def _may_circle(segment: Segment, written: Written) -> bool:
     """Whether references go to entities created by the same or a later operation; others cannot close a circle."""
-    if not written.attribute or segment.schema.attribute(written.type, written.attribute).many:
+    if not _counts(segment, written):
         return False
     inside = len(segment.created.keys() & set(written.ids))
     if written.known is None:

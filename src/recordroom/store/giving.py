@@ -293,6 +293,7 @@ class _Giver:
                 known = self._known.of(new.layout.root, name)
                 given[name] = [known[each] for each in new.ids]
             if given:
+                self._segment.given[new.place] = tuple(given)
                 self._judge(new, given)
                 self._segment.note_values(new.layout, new.ids, given, given=True)
                 yield from self._update(new, given)
@@ -373,9 +374,9 @@ def tell_given(segment: Segment) -> Plan[None]:
         if operation is None or len(operation.ids) != len(new.ids):
             # It was put into the journal in parts, or not at all: the session asks.
             continue
-        for name in new.layout.given:
-            column = operation.columns.get(name)
-            if column is not None and (yield from _sees(segment, new, name, column)):
+        for name in segment.given.get(new.place, ()):
+            column = operation.columns[name]
+            if (yield from _sees(segment, new, name, column)):
                 same = column.count(column[0]) == len(column)
                 segment.outcome.given[new.place][name] = column[:1] if same else column
 
