@@ -541,8 +541,10 @@ def test_a_room_that_was_restored_is_not_taken_for_the_one_that_was_cached(place
         with rr.connect(place) as session:
             session.get("Task", ids[0])["name"] = name  # type: ignore[index]
             session.commit()
-        with rr.connect(place, cache=own, cache_key_maker=Anywhere()) as session:
-            assert names(session, ids) == [name, "t1", "t2"]
+        # The others first, so that most of what the cache has is of this room as it is now.
+        for some in (ids[1:], ids):
+            with rr.connect(place, cache=own, cache_key_maker=Anywhere()) as session:
+                assert names(session, some) == [name, "t1", "t2"][-len(some) :]
 
 
 @pytest.fixture(scope="module")

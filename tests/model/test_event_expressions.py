@@ -68,9 +68,7 @@ def test_texts_are_compared_as_they_are_there(text: str) -> None:
     assert matches(parse_expression(text, ()), EVENT) is bool(expected)
 
 
-@pytest.mark.parametrize(
-    "text", ["data.nothing>1", "data>1", "source<=a", "data.nothing=*", "data.missing!=a"]
-)
+@pytest.mark.parametrize("text", ["data.nothing>1", "data>1", "source<=a", "data.nothing=*", "data.missing!=a"])
 def test_what_has_no_order_or_is_not_there_fits_nothing(text: str) -> None:
     assert not matches(parse_expression(text, ()), EVENT)
 
