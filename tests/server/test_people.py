@@ -249,8 +249,8 @@ def test_the_page_of_an_entity_needs_one(studio: Studio) -> None:
         studio.session.widget_url("info")
 
 
-def test_an_embedded_room_has_no_pages() -> None:
-    with rr.connect(":memory:") as session, pytest.raises(rr.NotSupported, match="recordroom serve"):
+def test_an_embedded_room_has_no_pages(tmp_path: Any) -> None:
+    with rr.connect(str(tmp_path / "here.room")) as session, pytest.raises(rr.NotSupported, match="recordroom serve"):
         session.widget_url("tasks")
 
 
