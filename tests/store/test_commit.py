@@ -193,7 +193,7 @@ def test_a_commit_that_fails_changes_nothing(desk: Desk) -> None:
 
 def test_time_never_falls_while_revisions_rise(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     first = desk.commit(Create("Task", [new_id()]))
-    monkeypatch.setattr("recordroom.store.requests.time.time_ns", lambda: 1_000)
+    monkeypatch.setattr("recordroom.store.access.time.time_ns", lambda: 1_000)
 
     second = desk.commit(Create("Task", [new_id()]))
 

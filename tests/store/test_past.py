@@ -157,7 +157,7 @@ def test_pruning_what_is_pruned_or_to_come_is_harmless(desk: Desk) -> None:
 def test_retention_prunes_by_age(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     day = 24 * 3600 * 10**6
     start = desk.commit(Create("Tag", [new_id()], {"name": ["now"]})).time
-    monkeypatch.setattr("recordroom.store.requests.time.time_ns", lambda: (start + 5 * day) * 1000)
+    monkeypatch.setattr("recordroom.store.access.time.time_ns", lambda: (start + 5 * day) * 1000)
     desk.create("Tag", name=["in five days"])
     young = desk.revision
 
