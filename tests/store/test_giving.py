@@ -609,6 +609,22 @@ made = { kind = "datetime", initial = "now()" }
     assert list(room.check()) == []
 
 
+def test_a_preview_tells_what_will_be_given(room: Room) -> None:
+    apply(room, '[T.attributes]\nname = "text"')
+    commit(room, Create("T", new_ids(2), {"name": ["a", None]}))
+
+    def lines(text: str) -> list[tuple[int, str, str]]:
+        operations = diff(room.schema("main"), load_text(text)).operations
+        return [(each.rows, each.what, each.refusal) for each in room.preview("main", operations)]
+
+    size = '[T.attributes]\nsize = { kind = "integer", initial = "length(name)" '
+    assert lines(f"{size}}}") == [(0, "", ""), (1, "entity of T gets its size", "")]
+    (_, (_, _, refusal)) = lines(f"{size}, required = true }}")
+    assert "T.size" in refusal
+    assert list(room.schema("main").attributes("T"))[-1] == "name"
+    assert list(room.check()) == []
+
+
 def test_projects_that_come_under_a_type_get_what_it_gives(room: Room) -> None:
     apply(room, '[Project.attributes]\nname = "text"')
     ids = new_ids(2)

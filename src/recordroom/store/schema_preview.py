@@ -17,14 +17,17 @@ from ..model.operations import (
     DropAttribute,
     DropType,
     Operation,
+    Update,
 )
 from ..model.schema import Attribute
 from ..query.request import SchemaEffect
 from .access import Access
 from .access_schema import check_define, without_examples
+from .attempt import Mode, Outcome, Segment
 from .catalog import Catalog
 from .computed import check_computed
-from .faults import shown
+from .faults import Faults, shown
+from .filling import fill
 from .plans import Fetch, Plan, Run
 from .schema_changes import apply_schema
 from .schema_checks import of_types
@@ -36,7 +39,7 @@ __all__ = ["preview"]
 def preview(
     catalog: Catalog, operations: Sequence[Operation], access: Access | None = None
 ) -> Plan[list[SchemaEffect]]:
-    """The effect of each operation, as part of a writing plan that changes nothing in the end.
+    """The effect of each operation, and of what the room gives then, as part of a writing plan that changes nothing.
 
     An operation that depends on a refused one has that in `what`. InvalidSchema where an operation can never be,
     or where an expression of a computed attribute makes no sense in the end; PermissionDenied where the actor whose
@@ -47,6 +50,7 @@ def preview(
             raise InvalidSchema(where=type(each).__name__, reason="it is no change of a schema")
     yield Run("SAVEPOINT rr_preview")
     effects: list[SchemaEffect] = []
+    before = catalog
     for operation in operations:
         check_define(access, catalog, operation)
         try:
@@ -64,8 +68,28 @@ def preview(
             effects.append(SchemaEffect(what="depends on a change that is refused"))
     if not any(each.refusal for each in effects):
         check_computed(catalog.schema)
+        effects += yield from _filled(before, catalog, access)
     yield Run("ROLLBACK TO SAVEPOINT rr_preview")
     return effects
+
+
+def _filled(before: Catalog, catalog: Catalog, access: Access | None) -> Plan[list[SchemaEffect]]:
+    """What the room gives to what is there, once all is as it will be."""
+    outcome = Outcome()
+    # With care: what must be unique is judged when it is applied.
+    segment = Segment(catalog, Mode(0, careful=True), Faults(collect=False), outcome)
+    try:
+        yield from fill(segment, before.schema)
+    except SchemaChangeRefused as refusal:
+        facts = without_examples(access, catalog, refusal).facts
+        return [SchemaEffect(refusal=refusal.message, facts=facts)]
+    return [_given(each) for each in outcome.journal if isinstance(each, Update)]
+
+
+def _given(update: Update) -> SchemaEffect:
+    names, count = ", ".join(update.columns), len(update.ids)
+    what = _What(f"entity of {update.type} gets its {names}", f"entities of {update.type} get their {names}")
+    return SchemaEffect(rows=count, what=what.text(count))
 
 
 class _What(NamedTuple):
