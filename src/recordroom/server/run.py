@@ -122,6 +122,8 @@ def server_of(app: App, settings: ServerSettings) -> Server:
             http=protocol_of(app.service.limits),
             ws="websockets-sansio",
             ws_max_size=_MESSAGE_BYTES,
+            # Whoever sleeps is told nothing that would keep them away: TCP finds out who is gone, as there are heartbeats.
+            ws_ping_interval=None,
             lifespan="off",
             interface="asgi3",
             access_log=False,

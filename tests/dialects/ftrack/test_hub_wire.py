@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError, Inval
 from websockets.sync.client import ClientConnection, connect
 
 from recordroom.dialects.ftrack import connection as served_connection
+from recordroom.dialects.ftrack import hub as served_hub
 from recordroom.dialects.ftrack.hub import Hub
 from recordroom.server.limits import Limits
 from tests.dialects.ftrack.hubs import Event, Hubs, Stage, settle, stage, until
@@ -299,6 +300,24 @@ def test_nobody_publishes_with_a_key_that_was_revoked(here: Stage) -> None:
         other.send(event("end"))
 
         assert "late" not in [each["topic"] for each in _events(other, "end")]
+
+
+def test_who_answers_no_heartbeats_is_let_go_without_a_close_frame(
+    here: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served_hub, "HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr(served_connection, "_SILENT_SECONDS", 0.5)
+    with wire(here) as silent, wire(here) as alive:
+
+        def wait() -> None:
+            while silent.inner.recv(timeout=20):
+                alive.inner.send("2:::")
+
+        with pytest.raises(ConnectionClosedError) as ended:
+            wait()
+        assert ended.value.rcvd is None
+        alive.inner.send("2:::")
+        assert alive.ask(event())["success"]
 
 
 def test_who_reads_nothing_is_let_go_and_holds_up_nobody(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,7 @@ __all__ = ["Connection"]
 _LOG = logging.getLogger("recordroom.server")
 _MOST_WAITING = 16 * 2**20  # characters of packets that one does not read
 _MOST_SUBSCRIPTIONS = 1_000
+_SILENT_SECONDS = 60.0  # without an answer to a heartbeat, after which nobody is there
 _MOST_METADATA = 16 * 2**10
 
 
@@ -71,6 +72,7 @@ class Connection:
         self._subscriptions: dict[str, Subscription] = {}
         self._waiting: deque[str] = deque([CONNECTED])
         self._size = 0
+        self._heard = asyncio.get_running_loop().time()  # when something came last
         self._changed = asyncio.Event()
         self._ending = False  # with what waits to be sent
         self._lost = asyncio.Event()  # without
@@ -129,6 +131,8 @@ class Connection:
                     await self._say(DISCONNECTED)
                     return
             if loop.time() >= beat:
+                if loop.time() - self._heard > _SILENT_SECONDS:
+                    return
                 await self._say(HEARTBEAT)
                 beat = loop.time() + self._heartbeat
             self._changed.clear()
@@ -151,6 +155,7 @@ class Connection:
     async def _read(self) -> None:
         while True:
             message = await self._receive()
+            self._heard = asyncio.get_running_loop().time()
             text = message.get("text")
             if message["type"] == "websocket.disconnect" or text is None:
                 return
