@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.conftest import Places
 
 pytestmark = pytest.mark.proof
 
-JOBS, KILLS = 40, 12
+JOBS, KILLS = 40, 20
 FEW = 10
 LEASE = 0.5
 PATIENCE = 240.0
@@ -63,8 +64,10 @@ def left(where: str) -> int:
         return session.jobs.pending(["make"])
 
 
-def test_every_job_is_done_once_however_often_its_workers_are_killed(places: Places) -> None:
-    where, seed = places("kills"), random.randrange(2**32)
+def test_every_job_is_done_once_however_often_its_workers_are_killed(
+    places: Places, rounds: Callable[[int], int]
+) -> None:
+    where, seed, most = places("kills"), random.randrange(2**32), rounds(KILLS)
     shared, choice = where.startswith("postgres"), random.Random(seed)
     with rr.connect(where) as session:
         session.apply_template("files")
@@ -72,12 +75,12 @@ def test_every_job_is_done_once_however_often_its_workers_are_killed(places: Pla
     end, kills = time.monotonic() + PATIENCE, 0
     workers = [Worker(where) for _ in range(2 if shared else 1)]
     try:
-        while left(where) or (shared and kills < KILLS):
-            if shared and kills < KILLS and left(where) < FEW:
+        while left(where) or (shared and kills < most):
+            if shared and kills < most and left(where) < FEW:
                 jobs += submit(where, JOBS)
             assert time.monotonic() < end, f"seed {seed}: {left(where)} jobs are left"
             time.sleep(choice.uniform(0, 0.8))
-            if kills < KILLS:
+            if kills < most:
                 kills += 1
                 at = choice.randrange(len(workers))
                 workers[at].kill()
