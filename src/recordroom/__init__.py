@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .errors import KeyringUnavailable as KeyringUnavailable
     from .errors import LocationNotConfigured as LocationNotConfigured
     from .errors import LocationUnavailable as LocationUnavailable
+    from .errors import MailFailed as MailFailed
     from .errors import MediaLimit as MediaLimit
     from .errors import MissingExtra as MissingExtra
     from .errors import MissingValue as MissingValue
@@ -133,6 +134,7 @@ __all__ = [
     "KeyringUnavailable",
     "LocationNotConfigured",
     "LocationUnavailable",
+    "MailFailed",
     "MediaLimit",
     "MissingExtra",
     "MissingValue",
