@@ -258,6 +258,7 @@ class Session:
         `name`: "info" about an entity, "tasks" of oneself or of a user, group or context, "tasks_browser" of projects.
         `theme` is "dark" (also for one that there is not) or "light". NotSupported in an embedded room.
         """
+        self._check_open()
         return people.widget_url(self, name, entity, theme)
 
     def send_user_invites(self, users: Entity | str | Iterable[Entity | str]) -> list[str]:
@@ -266,6 +267,7 @@ class Session:
         Who has no password yet gets a one-time code to choose one. Needs the right to change those users, and settings for
         mail on the server. MailFailed says whom it reached.
         """
+        self._check_open()
         return people.send_invitations(self, users)
 
     def reset_remote(self, kind: Literal["api_key"] = "api_key", user: Entity | str | None = None) -> str:
@@ -275,6 +277,7 @@ class Session:
         """
         if kind != "api_key":
             raise InvalidValue(type="Session", attribute="reset_remote", value=kind, expected="'api_key'")
+        self._check_open()
         return people.new_api_key(self, user)
 
     # --- what is recorded ------------------------------------------------------------------------
@@ -543,6 +546,7 @@ class Session:
         """
         from .transfers import room_files
 
+        self._check_open()
         key = component_id["id"] if isinstance(component_id, Entity) else component_id
         return room_files(self.transport, self.database).upload_url(key, file_name, file_size, checksum or "")
 
