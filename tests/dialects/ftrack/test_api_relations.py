@@ -277,3 +277,25 @@ def test_jobs_belong_to_people(session: Any, user: Any) -> None:
     assert (job["type"], job["status"]) == ("api_job", "running")
     assert [each["component"]["name"] for each in job["job_components"]] == ["log"]
     assert component["system_type"] == "file"
+
+
+def test_a_category_is_a_label_by_another_name(session: Any, task: Any, user: Any, unique: Unique) -> None:
+    category = session.create("NoteCategory", {"name": unique("category")})
+    session.commit()
+    note = session.create("Note", {"content": "a", "author": user, "category_id": category["id"]})
+    task["notes"].append(note)
+    session.commit()
+
+    assert note["category"] is category
+    assert [each["label"]["name"] for each in note["note_label_links"]] == [category["name"]]
+    assert session.get("NoteLabel", category["id"])["name"] == category["name"]
+
+
+def test_what_lies_below_and_above(session: Any, connect: Connect, shots: list[Any], task: Any) -> None:
+    project = task["project"]
+    [found] = connect().query(f"select descendants.name from Project where id is {project['id']}")
+    assert [each["name"] for each in found["descendants"]] == ["sq010", *(f"sh{n}0" for n in range(1, 6)), "light"]
+    assert session.query(f"Sequence where project_id is {project['id']} and descendants any (name is light)").one()
+    assert session.query(f"Shot where descendants.name is light and project_id is {project['id']}").one() is shots[0]
+    assert not session.query(f"Shot where descendants any (name is sh10) and project_id is {project['id']}").all()
+    assert session.query(f"Task where ancestors any (id is {project['id']})").one() is task

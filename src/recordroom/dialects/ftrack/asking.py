@@ -96,7 +96,7 @@ def _check(names: Names, type: Type, node: Node) -> None:
                 for end in ends:
                     known = {name: node for name, node in inner.items() if len(ends) == 1 or names.has(end, name)}
                     _check(names, end, known)
-            elif inner and field.form != "worked":
+            elif inner:
                 raise InvalidQuery(reason=f"{each.name}.{name} leads to no entity")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...model.ids import show_id
 from .batches import Change
 from .emitting import Emitter
 from .names import Field, Type
 from .reading import Node, Reader, Rows
+from .tables import ALIASES
 from .values import untagged
 
 __all__ = ["echoes"]
@@ -16,63 +17,81 @@ __all__ = ["echoes"]
 _OWN = ("id", "scalar", "key", "typed")
 
 
+class _Told(NamedTuple):
+    """What is to be told of an entity: `said` was set, under both names of a reference; the rest where it has a value."""
+
+    names: frozenset[str]
+    said: frozenset[str]
+
+
 async def echoes(reader: Reader, changes: list[tuple[Change, bytes | None]]) -> list[dict[str, Any]]:
     """The result of each change. With each comes the id of its entity; None where it is none here."""
+    told = _Tellings()
     wanted: dict[str, tuple[Node, dict[bytes, None]]] = {}
     for change, entity in changes:
         if entity is not None and change.action != "delete":
             node, ids = wanted.setdefault(change.type.native, ({}, {}))
-            node.update({name: {} for name in _names(change)})
+            node.update({name: {} for name in told(change).names if name not in node})
             ids[entity] = None
-    loaded: dict[str, Rows] = {
-        native: await reader.by_ids(native, ids, {name: {} for name in node}) for native, (node, ids) in wanted.items()
-    }
+    loaded: dict[str, Rows] = {native: await reader.by_ids(native, ids, node) for native, (node, ids) in wanted.items()}
     emit = Emitter(reader.names)
-    return [{name: emit(value) for name, value in _result(*each, loaded).items()} for each in changes]
+    return [{"action": change.action, "data": emit(_data(change, entity, loaded, told))} for change, entity in changes]
 
 
-def _names(change: Change) -> list[str]:
-    """What is to be told: what was set, under both names of a reference; of new entities also what the room gave."""
+class _Tellings:
+    """Works out once what is told of changes that set the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, tuple[str, ...]], _Told] = {}
+
+    def __call__(self, change: Change) -> _Told:
+        key = (change.type.name, change.action, tuple(change.data))
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = _told(change)
+        return found
+
+
+def _told(change: Change) -> _Told:
     fields = change.type.fields
-    names = [each for name in change.data if name in fields for each in _twins(change.type, fields[name])]
-    if change.action == "create":
-        names += [each.name for each in fields.values() if each.form in _OWN and not _is_computed(each)]
-    return names
+    said = frozenset(each for name in change.data if name in fields for each in _twins(change.type, fields[name]))
+    if change.action != "create":
+        return _Told(said, said)
+    # Of new entities also what the room gave them.
+    given = {each.name for each in fields.values() if each.form in _OWN and not _is_computed(each)}
+    return _Told(said | given, said)
 
 
 def _twins(type: Type, field: Field) -> list[str]:
     if field.form not in ("key", "reference"):
         return [field.name]
-    return [
-        each.name
-        for each in type.fields.values()
-        if each.form in ("key", "reference") and each.natives == field.natives
-    ]
+    alike = (each for each in type.fields.values() if each.form in ("key", "reference"))
+    return [each.name for each in alike if each.natives == field.natives]
 
 
 def _is_computed(field: Field) -> bool:
     return field.form == "scalar" and field.fixed
 
 
-def _result(change: Change, entity: bytes | None, loaded: dict[str, Rows]) -> dict[str, Any]:
+def _data(change: Change, entity: bytes | None, loaded: dict[str, Rows], tellings: _Tellings) -> Any:
     if change.action == "delete":
-        return {"action": "delete", "data": True}
+        return True
     row = None if entity is None else loaded[change.type.native].get(entity)
     if row is None:
-        data = _said(change, entity)
-    else:
-        told = {*_names(change), *change.type.key, "__entity_type__"}
-        said = {
-            each
-            for name in change.data
-            if name in change.type.fields
-            for each in _twins(change.type, change.type.fields[name])
-        }
-        data = {name: value for name, value in row.items() if name in told and (value is not None or name in said)}
-    return {"action": change.action, "data": data}
+        return _sent(change, entity)
+    told = tellings(change)
+    always = ("__entity_type__", *change.type.key)
+    if change.type.name in ALIASES:
+        # Whatever name it was changed under, the client has it under that.
+        row = {**row, "__entity_type__": change.type.name}
+    return {
+        name: value
+        for name, value in row.items()
+        if (name in told.names and (value is not None or name in told.said)) or name in always
+    }
 
 
-def _said(change: Change, entity: bytes | None) -> dict[str, Any]:
+def _sent(change: Change, entity: bytes | None) -> dict[str, Any]:
     """What was sent, for what cannot be read."""
     data = {name: value for name, value in change.data.items() if not isinstance(untagged(value), list | dict)}
     data |= dict(zip(change.type.key, change.key, strict=True))

@@ -14,6 +14,7 @@ from .names import Names
 __all__ = ["Emitter"]
 
 _MOST = 20_000
+_DEEP = (dict, list)
 
 
 class Emitter:
@@ -34,6 +35,9 @@ class Emitter:
         return value
 
     def _entity(self, row: dict[str, Any]) -> dict[str, Any]:
+        deep = [name for name, value in row.items() if type(value) in _DEEP]
+        if not deep:
+            return row
         number = id(row)
         if number in self._within:
             return {name: row[name] for name in ("__entity_type__", *self._types[row["__entity_type__"]].key)}
@@ -42,6 +46,11 @@ class Emitter:
         self._again += again
         bare = again and self._again > _MOST
         self._within.add(number)
-        found = {name: self(value) for name, value in row.items() if not (bare and type(value) is list)}
+        found = row.copy()
+        for name in deep:
+            if bare and type(row[name]) is list:
+                del found[name]
+            else:
+                found[name] = self(row[name])
         self._within.discard(number)
         return found

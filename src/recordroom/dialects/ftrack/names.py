@@ -223,7 +223,8 @@ class Names:
         for (owner, name), fragment in tables.WORKED.items():
             if owner == native:
                 kind = "json" if fragment.get("type") == "variable" else "text"
-                yield Field(name=name, form="worked", kind=kind, fixed=True)
+                target = fragment.get("$ref") or fragment.get("items", {}).get("$ref", "")
+                yield Field(name=name, form="worked", kind=kind, target=target, fixed=True)
 
     def _add_others(self) -> None:
         """Types that are none here: several in one, pairs, metadata, values of custom attributes."""

@@ -248,9 +248,16 @@ class Rewriter:
     def _worked(self, scope: Scope, field: Field, end: End) -> Condition:
         if field.name == "ancestors":
             return _either([self.follow(scope, ("parent",) * far, end) for far in range(1, _MOST_ANCESTORS + 1)])
+        if field.name == "descendants":
+            return _either([self._below(far, end) for far in range(1, _MOST_ANCESTORS + 1)])
         if field.name == "category":
             return self.follow(scope, ("note_label_links", "label"), end)
         raise InvalidQuery(reason=f"{field.name} leads to no entity")
+
+    def _below(self, far: int, end: End) -> Condition:
+        """A context so far above another one."""
+        inner = Query("Context", (Selected(Path(("parent",) * far)),), end(Scope("Context")))
+        return InQuery(Path(("id",)), inner)
 
     # --- custom attributes ---
 

@@ -148,6 +148,7 @@ BY_TYPE = {
 WORKED: dict[tuple[str, str], dict[str, Any]] = {
     ("Context", "link"): {"type": "variable"},
     ("Context", "ancestors"): {"type": "array", "items": {"$ref": "Context"}},
+    ("Context", "descendants"): {"type": "array", "items": {"$ref": "Context"}},
     ("AssetVersion", "link"): {"type": "variable"},
     ("Note", "parent_type"): {"type": "string"},
     ("Note", "category"): {"$ref": "NoteCategory"},

@@ -99,6 +99,28 @@ async def _ancestors(reader: Reader, native: str, node: Node, page: Page) -> lis
     return [[rows[each] for each in chain if each in rows] for chain in above]
 
 
+async def _descendants(reader: Reader, native: str, node: Node, page: Page) -> list[Any]:
+    above = {entity: {entity} for entity in page.ids}  # of each context the rows that it is below
+    below: dict[bytes, dict[bytes, None]] = {entity: {} for entity in page.ids}
+    level = list(above)
+    for _ in range(_DEEPEST):
+        if not level:
+            break
+        lists = await reader.members("Context", "children", level, {})
+        level = []
+        for parent, children in lists.items():
+            for child in children:
+                new = above[parent] - above.get(child, set())
+                if new:
+                    above.setdefault(child, set()).update(new)
+                    level.append(child)
+                for owner in new:
+                    below[owner][child] = None
+        level = list(dict.fromkeys(level))
+    rows = await reader.by_ids("Context", (each for found in below.values() for each in found), node)
+    return [[rows[each] for each in below[owner] if each in rows and each != owner] for owner in page.ids]
+
+
 async def _parent_type(reader: Reader, native: str, node: Node, page: Page) -> list[Any]:
     found: list[str | None] = [None] * len(page.ids)
     for name, said in tables.PARENT_TYPES.items():
@@ -128,6 +150,7 @@ Worker = Callable[[Reader, str, Node, Page], Awaitable[list[Any]]]
 WORKERS: dict[str, Worker] = {
     "link": _link,
     "ancestors": _ancestors,
+    "descendants": _descendants,
     "parent_type": _parent_type,
     "category": _category,
     "category_id": _category_id,

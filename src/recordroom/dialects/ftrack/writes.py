@@ -36,6 +36,7 @@ class Writer:
         self.actor = actor
         self.draft = Draft()
         self._notes: set[bytes] = set()
+        self._categories: dict[bytes, bytes | None] = {}
 
     def add(self, change: Change) -> bytes | None:
         """Take one change into the draft; the id of its entity, None where it is none here."""
@@ -101,6 +102,9 @@ class Writer:
                 raise UnknownAttribute(type=type.name, name=name, suggestions=close_names(name, type.fields))
             if field.many:
                 self._set_many(type.native, entity, field, value)
+            elif field.form == "worked":
+                if name in _CATEGORY and value is not None and entity in self.draft.created:
+                    self._categories[entity] = as_raw_id(type.name, name, id_of(value))
             elif not field.fixed and field.form != "id":
                 columns.update(self._columns(type, field, value))
         self.draft.update(type.native, entity, columns)
@@ -259,7 +263,13 @@ class Writer:
         """The draft, with what follows from all of the batch."""
         for note in self._notes & self.draft.created.keys():
             self._add_recipient(note)
+        for note, label in self._categories.items():
+            if label is not None and note in self.draft.created and not self._is_labelled(note, label):
+                self.draft.create("NoteLabelLink", new_id(), {"note": note, "label": label})
         return self.draft
+
+    def _is_labelled(self, note: bytes, label: bytes) -> bool:
+        return ("NoteLabelLink", (show_id(note), show_id(label))) in self.known.keys
 
     def _add_recipient(self, note: bytes) -> None:
         user = self.actor.user
@@ -268,6 +278,7 @@ class Writer:
         self.draft.create("Recipient", new_id(), {"note": note, "user": user})
 
 
+_CATEGORY = ("category", "category_id")
 _ACTIONS: dict[str, Callable[[Writer, Change], bytes | None]] = {
     "create": Writer.create,
     "update": Writer.update,
