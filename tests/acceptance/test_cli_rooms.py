@@ -165,7 +165,7 @@ def test_a_room_that_another_process_writes_is_checked_as_far_as_it_can_be_read(
 def test_compact_and_settings(cli: Cli, room: str) -> None:
     assert cli("settings", room, "--json").json["retention"] is None
     changed = cli("settings", room, "--set", "retention=30", "--set", "durability=normal", "--json")
-    assert changed.json == {"retention": 30, "durability": "normal"}
+    assert changed.json == {"retention": 30, "durability": "normal", "files": None, "orphans": 24}
     assert cli("settings", room, "--json").json == changed.json
     assert cli("settings", room, "--set", "retention=none", "--json").json["retention"] is None
     wrong = cli("settings", room, "--set", "retentoin=3", "--json")

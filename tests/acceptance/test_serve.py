@@ -50,7 +50,10 @@ class Server:
 
     def api_key(self) -> str:
         """A key of the administrator, by the one-time code."""
-        reply = urllib3.request("POST", f"{self.url}/v1/tokens", json={"grant": "code", "code": self.said["code"]})
+        # Workers may still be starting.
+        reply = urllib3.request(
+            "POST", f"{self.url}/v1/tokens", json={"grant": "code", "code": self.said["code"]}, timeout=PATIENCE
+        )
         assert reply.status == 200, reply.data
         bearer = {"authorization": f"Bearer {reply.json()['access_token']}"}
         made = urllib3.request(

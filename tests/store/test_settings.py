@@ -15,6 +15,13 @@ def test_settings_come_back_as_they_went() -> None:
     assert load("{}") == Settings()
 
 
+@pytest.mark.parametrize(
+    "place", ["/mnt/files", "C:\\\\files", "s3://bucket", "gs://bucket/a/b", "az://container/x", None]
+)
+def test_files_lie_at_an_absolute_place(place: str | None) -> None:
+    assert load(dump(changed(Settings(), {"files": place}))).files == place
+
+
 def test_an_unknown_setting_suggests_a_close_one() -> None:
     with pytest.raises(UnknownName) as caught:
         changed(Settings(), {"retension": 3})
@@ -25,7 +32,21 @@ def test_an_unknown_setting_suggests_a_close_one() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("retention", -1), ("retention", True), ("retention", "30"), ("durability", "half"), ("durability", None)],
+    [
+        ("retention", -1),
+        ("retention", True),
+        ("retention", "30"),
+        ("durability", "half"),
+        ("durability", None),
+        ("orphans", 0),
+        ("orphans", 1.5),
+        ("files", ""),
+        ("files", "relative/path"),
+        ("files", "ftp://host/x"),
+        ("files", "s3://key:secret@bucket/x"),
+        ("files", "s3://bucket/x?secret=1"),
+        ("files", "s3://"),
+    ],
 )
 def test_a_wrong_value_says_what_is_expected(name: str, value: Any) -> None:
     with pytest.raises(InvalidValue) as caught:

@@ -35,7 +35,7 @@ _EXPECTED = {
     "files": "an absolute path, s3://…, gs://…, az://…, or None",
     "orphans": "a number of hours from 1 on",
 }
-_FILES = re.compile(r"(/|[A-Za-z]:[\\\\/]|(s3|gs|az)://[^/?#@]+)[^?#\0]*")
+_FILES = re.compile(r"(/|[A-Za-z]:[\\/])[^\0]*|(s3|gs|az)://[^/?#@:]+(/[^?#@\0]*)?")
 
 
 def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
