@@ -139,6 +139,17 @@ def test_deleting_a_project_takes_its_tree_along(studio: Session) -> None:
     assert names(studio, "Component where name in (goes, stays)") == ["stays"]
 
 
+def test_two_that_apply_at_once_both_succeed(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    with rr.connect(places()) as one, rr.connect(places()) as two:
+        send = two._committer.send_operations
+        monkeypatch.setattr(two._committer, "send_operations", lambda *all: (one.apply_template("files"), send(*all)))
+        done = two.apply_template("files")
+
+        assert done.empty
+        assert commits(two) == 1
+        assert two.query("Location").count() == 5
+
+
 # --- what people changed --------------------------------------------------------------------------
 
 

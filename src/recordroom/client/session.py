@@ -395,14 +395,10 @@ class Session:
         `source` is the name of a template (`recordroom.templates()`) or the path of a file of your own. What is there
         stays as people have made it. InvalidSchema where a type of the same name is another thing.
         """
-        from .templates import plan_of, template
+        from .templates import applied, template
 
         self._editor.allow()
-        plan = plan_of(self, template(source))
-        if not plan.empty:
-            self._committer.send_operations(plan.operations, notes)
-            self._learn_schema()
-        return plan
+        return applied(self, template(source), notes)
 
     @property
     def production(self) -> Production:

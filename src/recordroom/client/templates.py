@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import InvalidSchema, NotFound
+from ..errors import Error, InvalidSchema, NotFound
 from ..model.schema_diff import SchemaPlan
 from ..model.template import Source, Template, load_template
 from ..query.request import HistoryRequest
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..model.template_rows import Question
     from .session import Session
 
-__all__ = ["plan_of", "plan_with_effects", "template", "templates"]
+__all__ = ["applied", "plan_of", "plan_with_effects", "template", "templates"]
 
 _SUFFIX = ".toml"
 _SHIPPED = files("recordroom").joinpath("templates")
@@ -94,6 +94,23 @@ def plan_with_effects(session: Session, template: Template) -> SchemaPlan:
     changes = tuple(each for each in plan.operations if isinstance(each, SCHEMA_OPERATIONS))
     seen = with_effects(session, msgspec.structs.replace(plan, operations=changes))
     return msgspec.structs.replace(plan, lines=seen.lines)
+
+
+def applied(session: Session, template: Template, notes: str | None) -> SchemaPlan:
+    """Give a session's database what it lacks of a template, in one commit; what was done."""
+    plan = plan_of(session, template)
+    while not plan.empty:
+        try:
+            session._committer.send_operations(plan.operations, notes)
+        except Error:
+            # Somebody else may have given it some of that meanwhile.
+            before, plan = plan, plan_of(session, template)
+            if plan.lines == before.lines:
+                raise
+        else:
+            session._learn_schema()
+            break
+    return plan
 
 
 class _Room:
