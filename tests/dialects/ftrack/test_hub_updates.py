@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from recordroom.dialects.ftrack.tables import OBJECT_TYPES
 from tests.dialects.ftrack.hubs import Event, EventHub, Hubs, Stage, settle, stage, until
 
 
@@ -62,6 +63,7 @@ def test_what_is_made_changed_moved_and_deleted_is_told(here: Stage, hubs: Hubs)
     assert {each["action"] for each in made.values()} == {"add"}
     assert (made[ids["t"]]["entityType"], made[ids["t"]]["entity_type"]) == ("task", "Task")
     assert (made[ids["p"]]["entityType"], made[ids["p"]]["entity_type"]) == ("show", "Project")
+    assert (made[ids["t"]]["objectTypeId"], made[ids["p"]]["objectTypeId"]) == (OBJECT_TYPES["Task"], None)
     assert made[ids["t"]]["changes"]["name"] == {"old": None, "new": "anim"}
     assert made[ids["t"]]["changes"]["parent_id"] == {"old": None, "new": ids["1"]}
     assert [each["entityId"] for each in made[ids["t"]]["parents"]] == [ids["t"], ids["1"], ids["p"]]

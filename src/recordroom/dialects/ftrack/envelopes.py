@@ -17,7 +17,18 @@ from ...model.events import REPLY, Event
 from ...model.operations import Publish
 from .event_rules import fits, names_field, parsed
 
-__all__ = ["ORIGIN", "REPLIED", "SUBSCRIBE", "UNSUBSCRIBE", "Sent", "Target", "delivered", "published", "read_sent"]
+__all__ = [
+    "ORIGIN",
+    "REPLIED",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "Sent",
+    "Target",
+    "delivered",
+    "published",
+    "read_sent",
+    "shown_moment",
+]
 
 SUBSCRIBE, UNSUBSCRIBE, REPLIED = "ftrack.meta.subscribe", "ftrack.meta.unsubscribe", "ftrack.meta.reply"
 _LOCAL = "ftrack.meta."  # clients tell themselves such

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...model.events import EntityChange
 from ...model.schema import Schema
 from ...query.request import QueryRequest
 from ...query.syntax import In, Parameter, Path, Query, Selected
-from ...store.async_room import AsyncRoom
 from .updates import Line
+
+if TYPE_CHECKING:
+    from ...store.async_room import AsyncRoom
 
 __all__ = ["lines_of"]
 

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from ...model.events import EntityChange, Event, json_event
 from ...model.ids import as_id, show_id
 from ...model.schema import Schema
+from .envelopes import shown_moment
 from .names import Names, names_of
-from .tables import HIDDEN_TYPES, TYPES
+from .tables import HIDDEN_TYPES, OBJECT_TYPES, TYPES
 
 __all__ = ["TOPIC", "Line", "entities_of", "entity_type_of", "is_told_of", "table_of", "update_event"]
 
@@ -61,8 +62,6 @@ def is_told_of(schema: Schema, change: EntityChange) -> bool:
 
 def update_event(event: Event, entities: Sequence[dict[str, Any]], user: str | None, part: int = 0) -> dict[str, Any]:
     """The event of a commit, or of the `part` of a large one. `user` is the id of who made it."""
-    from .envelopes import shown_moment
-
     identifier = f"{event.id}.{part}" if part else event.id
     who = {"userid": user, "id": user, "name": event.actor, "username": event.actor}
     return {
@@ -158,6 +157,7 @@ class _Told:
             "entityId": self.id,
             "entityType": table_of(schema, self.type),
             "entity_type": entity_type_of(self.type),
+            "objectTypeId": OBJECT_TYPES.get(self.type),
             "keys": [shown for shown, _ in named],
             "changes": {shown: {"old": self.old[name], "new": self.new[name]} for shown, name in named},
             "parentId": parents[0]["parentId"],
