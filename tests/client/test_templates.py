@@ -169,6 +169,19 @@ def test_what_people_changed_stays(sqlite: Session) -> None:
     assert names(sqlite, "NoteLabel where name is Technical") == []
 
 
+def test_rules_come_with_the_types_of_their_file_and_roles_that_were_deleted_stay_away(sqlite: Session) -> None:
+    sqlite.apply_template("files")
+    sqlite.delete(sqlite.query("Rule where type is Location").one())
+    sqlite.delete(sqlite.query("Role where name is contributor").one())
+    sqlite.commit()
+    sqlite.apply_template("production")
+
+    assert {rule["role"]["name"] for rule in sqlite.query("Rule")} == {"editor", "reader"}
+    sqlite.delete(sqlite.query("Rule where role.name is editor").one())
+    sqlite.commit()
+    assert sqlite.apply_template("production").empty
+
+
 def test_a_row_that_is_there_under_its_key_is_that_row(sqlite: Session) -> None:
     sqlite.apply_schema('[State.attributes]\nname = { kind = "text", unique = true }\nshort = "text"')
     mine = sqlite.create("State", {"name": "Done", "short": "FIN"})

@@ -98,8 +98,11 @@ def missing_rows(template: Template, schema: Schema, room: Asked) -> tuple[list[
 
 def _stays_away(row: Row, id: bytes, room: Asked) -> bool:
     """Whether an entity that is not there shall not be: it was deleted, or is a rule of a file that was applied before."""
-    if row.type == _RULE and row.brings and row.brings <= room.schema.keys():
-        return True
+    if row.type == _RULE and row.brings:
+        if row.brings <= room.schema.keys():
+            return True
+        if row.brings.isdisjoint(room.schema):
+            return False
     return row.type in room.schema and room.was_there(row.type, id)
 
 
