@@ -59,6 +59,7 @@ def _about(found: FileRow, tag: bytes, name: str) -> list[tuple[bytes, bytes]]:
         (b"content-type", (kind if is_shown else _OCTETS).encode()),
         (b"content-disposition", disposition(name, is_shown=is_shown)),
         (b"content-security-policy", b"default-src 'none'; sandbox"),
+        (b"referrer-policy", b"no-referrer"),
         (b"repr-digest", f"sha-256=:{digest}:".encode()),
     ]
 

@@ -259,6 +259,8 @@ class Uploads:
             await self._finished(room, row, [part.hex() for part in row.facts.parts])
         except Error as error:
             _LOG.info("upload %s was not joined: %s", show_id(row.id), error)
+        except Exception:  # noqa: BLE001 - whoever asks for the upload has it tried again
+            _LOG.exception("upload %s was not joined", show_id(row.id))
         finally:
             keeping.cancel()
 
