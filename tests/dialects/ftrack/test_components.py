@@ -155,6 +155,34 @@ def test_a_component_moves_between_the_disk_and_the_server(
     assert (availability[disk["id"]], availability[server["id"]]) == (100.0, 100.0)
     assert session.pick_location(component)["id"] == disk["id"]
 
+    disk.remove_component(component)
+    assert not (tmp_path / "disk" / identifier).exists()
+    assert session.get_component_availability(component)[disk["id"]] == 0.0
+    assert session.pick_location(component)["id"] == server["id"]
+    assert read(server, component) == b"geometry"
+
+
+def test_a_sequence_goes_to_the_disk_and_from_there_to_the_server(
+    session: Any, server: Any, disk: Any, shots: list[Any], tmp_path: Path
+) -> None:
+    asset = session.create("Asset", {"name": "plate", "parent": shots[1], "type": session.query("AssetType").first()})
+    version = session.create("AssetVersion", {"asset": asset})
+    session.commit()
+    for number in (8, 9, 10):
+        file_of(tmp_path, f"frame {number}".encode(), f"plate.{number}.exr")
+
+    sequence = version.create_component(str(tmp_path / "plate.%d.exr [8-10]"), {"name": "main"}, location=disk)
+    server.add_component(sequence, disk)
+
+    found = [disk.get_resource_identifier(member) for member in sequence["members"]]
+    assert sorted((tmp_path / "disk" / each).read_bytes() for each in found) == [b"frame 10", b"frame 8", b"frame 9"]
+    assert sorted(read(server, member) for member in sequence["members"]) == [b"frame 10", b"frame 8", b"frame 9"]
+    assert session.get_component_availability(sequence)[server["id"]] == 100.0
+
+    server.remove_component(sequence["members"][0])
+    availability = session.get_component_availability(sequence)
+    assert (availability[disk["id"]], availability[server["id"]]) == (100.0, pytest.approx(66.6, abs=0.1))
+
 
 def test_a_thumbnail_of_a_version_can_be_seen_by_its_address(
     session: Any, server: Any, shots: list[Any], tmp_path: Path, studio: Stage
