@@ -18,7 +18,7 @@ __all__ = ["DEFAULT_SIZE", "LARGEST", "Thumbnails", "default_picture"]
 
 DEFAULT_SIZE, LARGEST = 300, 2048
 _MOST_KEPT = 64 * 2**20  # bytes
-_LARGEST_SOURCE = 2 * 2**30
+_LARGEST_SOURCE = 512 * 2**20
 _AT_ONCE = 2
 
 
