@@ -16,7 +16,7 @@ from pathlib import Path
 import PIL.Image
 import pytest
 
-from recordroom.errors import InvalidMedia, MediaLimit
+from recordroom.errors import InvalidMedia, MediaLimit, MissingExtra
 from recordroom.media import Limits, encode, probe, thumbnail
 from tests.media.making import film, picture
 
@@ -239,3 +239,11 @@ def test_the_process_itself_opens_nothing_here(tmp_path: Path) -> None:
 def test_probe_is_bounded_too(tmp_path: Path) -> None:
     with pytest.raises(MediaLimit):
         probe(film(tmp_path / "a.mkv", with_sound=False), Limits(pixels=1))
+
+
+def test_what_it_needs_and_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "av.py").write_text("raise ImportError('not installed')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    with pytest.raises(MissingExtra, match=r"recordroom\[media\]"):
+        probe(picture(tmp_path / "a.png"))

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from uuid import uuid4
 
@@ -165,7 +166,8 @@ class Worker:
         except LeaseLost:
             raise
         except (KeyboardInterrupt, SystemExit):
-            put_back(self._keeper, taken)
+            with suppress(LeaseLost, Error):
+                put_back(self._keeper, taken)
             raise
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is about its job
             lines = running.news()[1] if running else ""

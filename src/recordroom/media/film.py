@@ -161,7 +161,9 @@ def _decoded(container: Any, streams: list[Any], limits: Limits) -> Iterator[tup
             frames = [] if packet is None else packet.decode()
         except av.error.EOFError:
             return
-        except av.error.InvalidDataError:
+        except MemoryError:
+            raise
+        except av.error.FFmpegError:
             broken += 1
             if broken > _MOST_BROKEN:
                 return

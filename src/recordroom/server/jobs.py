@@ -168,22 +168,28 @@ class Jobs:
 
     async def _round(self) -> float:
         """Start what is missing; for how many seconds there is nothing to do."""
-        room = self._service.room
         try:
-            self._position = await room.revision_at(2**62)
-            if "Job" not in await room.schema("main"):
-                return _WITHOUT_JOBS_SECONDS
+            self._position = await self._service.room.revision_at(2**62)
+            waiting = await self._waiting()
             self._processes = [each for each in self._processes if not each.ended]
-            waiting = await room.count(QueryRequest(query=parse(_PENDING), parameters={"now": dt.datetime.now(dt.UTC)}))
-        except (UnknownDatabase, UnknownType):
-            return _WITHOUT_JOBS_SECONDS
-        except Error as error:
+            if waiting and len(self._processes) < min(waiting, self._settings.workers) and self._may_begin():
+                self._begun = (self._position, time.monotonic())
+                await self._begin()
+        except (Error, OSError) as error:
             _log.warning("jobs wait: %s", error)
             return _REST_SECONDS
-        if len(self._processes) < min(waiting, self._settings.workers) and self._may_begin():
-            self._begun = (self._position, time.monotonic())
-            await self._begin()
-        return _REST_SECONDS
+        return _WITHOUT_JOBS_SECONDS if waiting is None else _REST_SECONDS
+
+    async def _waiting(self) -> int | None:
+        """How many jobs wait; None where the room has no such thing."""
+        room = self._service.room
+        try:
+            if "Job" not in await room.schema("main"):
+                return None
+            moment = dt.datetime.now(dt.UTC)
+            return await room.count(QueryRequest(query=parse(_PENDING), parameters={"now": moment}))
+        except (UnknownDatabase, UnknownType):
+            return None
 
     def _may_begin(self) -> bool:
         revision, moment = self._begun
