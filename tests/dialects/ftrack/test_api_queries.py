@@ -260,3 +260,16 @@ def test_queries_that_the_client_makes_by_itself(session: Any, task: Any) -> Non
     assert schema.get_types("Shot") == []
     session.populate([task], "description, bid, priority.name")
     assert len(task.items()) > 20
+
+
+def test_who_made_something_is_a_user(session: Any, shots: list[Any]) -> None:
+    me = session.query("User where username is administrator").one()
+
+    assert shots[0]["created_by"] is me
+    assert shots[0]["created_by_id"] == me["id"]
+    assert shots[0]["created_at"]
+    here = f"Shot where id is {shots[0]['id']} and "
+    assert session.query(here + "created_by.username is administrator").all()
+    assert session.query(here + f"created_by_id is {me['id']}").all()
+    assert not session.query(here + "created_by has (username is nobody)").all()
+    assert session.query(here + "created_at > 2020-01-01 order by created_at").all()

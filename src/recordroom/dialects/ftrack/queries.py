@@ -6,8 +6,8 @@ have, or what is several references here, is asked of each kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -36,13 +36,12 @@ from .configurations import Configuration
 from .judging import Among, Test, Tests, Within
 from .names import Field, Names, Pair, Type
 from .text import readable
+from .trees import ID, NEVER, THERE, all_of, any_such, given, has_such, of_natives, of_project, one_of
 
 __all__ = ["Rewriter", "parsed", "uses_custom_attributes"]
 
-_ID = Field(name="id", form="id", natives=("id",), kind="uuid")
 _TEXT = Field(name="key", form="scalar")
 _MOST_ANCESTORS = 8
-_THERE, _NEVER = Constant(True), Constant(False)
 
 
 def parsed(text: str) -> Query:
@@ -84,11 +83,11 @@ class Rewriter:
         """A condition on an entity of a native type."""
         match node:
             case None:
-                return _THERE
+                return THERE
             case And():
-                return _all(self.condition(each, scope) for each in node.conditions)
+                return all_of(self.condition(each, scope) for each in node.conditions)
             case Or():
-                return _either([self.condition(each, scope) for each in node.conditions])
+                return one_of([self.condition(each, scope) for each in node.conditions])
             case Not():
                 return Not(self.condition(node.condition, scope))
             case syntax.Any() | Has():
@@ -101,9 +100,9 @@ class Rewriter:
     def _test(self, node: Condition) -> tuple[tuple[str, ...], Tests]:
         match node:
             case Compare(left=Path() as left):
-                return left.names, Test(node.operator, _given(node.right))
+                return left.names, Test(node.operator, given(node.right))
             case In(value=Path() as value):
-                return value.names, Among(tuple(map(_given, node.items)), node.negated)
+                return value.names, Among(tuple(map(given, node.items)), node.negated)
             case InQuery(value=Path() as value):
                 return value.names, Within(self.subquery(node.query), node.negated)
             case Between():
@@ -172,7 +171,7 @@ class Rewriter:
             return end(Scope(self._half(scope, name)))
         if scope.configuration is not None:
             if name == "configuration":
-                return end(replace_scope(scope, entry=True))
+                return end(scope._replace(entry=True))
             raise InvalidQuery(reason=f"a value of a custom attribute has no {name!r} to follow")
         if scope.entry:
             raise InvalidQuery(reason="metadata lead nowhere")
@@ -189,7 +188,7 @@ class Rewriter:
             where = make(Scope(each.native))
             inner = Query(each.native, (Selected(Path(("id",))),), where)
             either.append(InQuery(Path(("id",)), inner))
-        return _either(either)
+        return one_of(either)
 
     def _through(self, scope: Scope, field: Field, end: End) -> Condition:
         match field.form:
@@ -218,17 +217,17 @@ class Rewriter:
                 wrong = error
         if not either and wrong is not None:
             raise wrong
-        return _either(either)
+        return one_of(either)
 
     def _at(self, scope: Scope, native: str, end: End) -> Condition:
-        return _has(Path((native,)), end(Scope(self.schema.attribute(scope.native, native).target)))
+        return has_such(Path((native,)), end(Scope(self.schema.attribute(scope.native, native).target)))
 
     def _members(self, scope: Scope, field: Field, end: End) -> Condition:
         condition = end(Scope(self.schema.attribute(scope.native, field.natives[0]).target))
         if field.only is not None:
             name, value = field.only
             condition = And((Compare("is", Path((name,)), Literal(value)), condition))
-        return _any(Path(field.natives), condition)
+        return any_such(Path(field.natives), condition)
 
     def _pairs(self, scope: Scope, field: Field, end: End) -> Condition:
         pair = self.names[field.target].pair
@@ -237,7 +236,7 @@ class Rewriter:
         if not any(self.schema.is_a(scope.native, each) for each in pair.natives):
             attribute, half = self.schema.attribute(pair.natives[0], pair.attribute).reverse, pair.owner
         target = self.schema.attribute(scope.native, attribute).target
-        return _any(Path((attribute,)), end(Scope(target, pair=pair, half=half)))
+        return any_such(Path((attribute,)), end(Scope(target, pair=pair, half=half)))
 
     def _half(self, scope: Scope, name: str) -> str:
         """The native type of the half of a pair that is at hand."""
@@ -247,9 +246,11 @@ class Rewriter:
 
     def _worked(self, scope: Scope, field: Field, end: End) -> Condition:
         if field.name == "ancestors":
-            return _either([self.follow(scope, ("parent",) * far, end) for far in range(1, _MOST_ANCESTORS + 1)])
+            return one_of([self.follow(scope, ("parent",) * far, end) for far in range(1, _MOST_ANCESTORS + 1)])
         if field.name == "descendants":
-            return _either([self._below(far, end) for far in range(1, _MOST_ANCESTORS + 1)])
+            return one_of([self._below(far, end) for far in range(1, _MOST_ANCESTORS + 1)])
+        if field.name == "created_by":
+            return InQuery(Path(("created_by",)), Query("User", (Selected(Path(("name",))),), end(Scope("User"))))
         if field.name == "category":
             return self.follow(scope, ("note_label_links", "label"), end)
         raise InvalidQuery(reason=f"{field.name} leads to no entity")
@@ -262,7 +263,7 @@ class Rewriter:
     # --- custom attributes ---
 
     def _custom(self, scope: Scope, end: End) -> Condition:
-        return _either(
+        return one_of(
             [
                 self._custom_of(scope, configuration, native, end)
                 for configuration in self.configurations
@@ -272,10 +273,10 @@ class Rewriter:
 
     def _custom_of(self, scope: Scope, configuration: Configuration, native: str, end: End) -> Condition:
         if self.schema.is_a(scope.native, native):
-            return _of_project(end(Scope(scope.native, configuration=configuration)), configuration, scope.native)
+            return of_project(end(Scope(scope.native, configuration=configuration)), configuration, scope.native)
         if not self.schema.is_a(native, scope.native):
-            return Constant(False)
-        where = _of_project(end(Scope(native, configuration=configuration)), configuration, native)
+            return NEVER
+        where = of_project(end(Scope(native, configuration=configuration)), configuration, native)
         return InQuery(Path(("id",)), Query(native, (Selected(Path(("id",))),), where))
 
     def _of_value(self, scope: Scope, name: str, test: Tests) -> Condition:
@@ -290,7 +291,7 @@ class Rewriter:
                 raise InvalidQuery(reason=f"there is no way to ask for the {name!r} of a configuration there")
             return Constant(test.holds(known[name]))
         if name == "entity_id":
-            return test.about(Path(("id",)), _ID)
+            return test.about(Path(("id",)), ID)
         if name != "value":
             raise InvalidQuery(reason=f"a value of a custom attribute has no {name!r}")
         return self._of_own_value(scope, configuration, test)
@@ -310,7 +311,7 @@ class Rewriter:
     def _last(self, scope: Scope, name: str, test: Tests) -> Condition:
         if scope.pair is not None:
             self._half(scope, name.removesuffix("_id"))
-            return test.about(Path(("id",)), _ID)
+            return test.about(Path(("id",)), ID)
         if scope.configuration is not None:
             return self._of_value(scope, name, test)
         if scope.entry:
@@ -328,7 +329,7 @@ class Rewriter:
             case "id" | "scalar":
                 return test.about(Path(field.natives), field)
             case "key" | "reference":
-                return _of_natives(field.natives, test)
+                return of_natives(field.natives, test)
             case "typed":
                 return self._of_type(scope, field, test)
             case "worked":
@@ -348,62 +349,7 @@ class Rewriter:
             return self.follow(scope, ("note_label_links",), lambda inner: self._last(inner, "label_id", test))
         if field.name == "parent_type":
             fitting = [native for native, name in tables.PARENT_TYPES.items() if test.holds(name)]
-            return _either([Not(Compare("is", Path((native,)), Literal(None))) for native in fitting])
+            return one_of([Not(Compare("is", Path((native,)), Literal(None))) for native in fitting])
+        if field.name == "created_by_id":
+            field = replace(field, name="created_by")
         return self._worked(scope, field, lambda inner: self._last(inner, "id", test))
-
-
-# --- pieces of trees ------------------------------------------------------------------------------------
-
-
-def replace_scope(scope: Scope, *, entry: bool) -> Scope:
-    """The scope of a configuration itself."""
-    return scope._replace(entry=entry)
-
-
-def _given(node: Any) -> Any:
-    if isinstance(node, Literal):
-        return node.value
-    if isinstance(node, Path):
-        return ".".join(node.names)
-    raise InvalidQuery(reason="attributes are compared with values")
-
-
-def _all(conditions: Iterable[Condition]) -> Condition:
-    """All of them; what is never true makes the rest idle, which may then ask for what cannot be."""
-    found = [each for each in conditions if each != _THERE]
-    if any(each == _NEVER for each in found):
-        return _NEVER
-    return And(tuple(found)) if len(found) > 1 else found[0] if found else _THERE
-
-
-def _either(conditions: list[Condition]) -> Condition:
-    found = [each for each in conditions if each != _NEVER]
-    if any(each == _THERE for each in found):
-        return _THERE
-    return Or(tuple(found)) if len(found) > 1 else found[0] if found else _NEVER
-
-
-def _has(path: Path, condition: Condition) -> Condition:
-    return Has(path, None if condition == _THERE else condition)
-
-
-def _any(path: Path, condition: Condition) -> Condition:
-    return syntax.Any(path, None if condition == _THERE else condition)
-
-
-def _of_natives(natives: tuple[str, ...], test: Tests) -> Condition:
-    """A condition on the id that one of several references has."""
-    if len(natives) == 1:
-        return test.about(Path(natives), _ID)
-    if getattr(test, "given", "") is None:
-        empty = And(tuple(Compare("is", Path((each,)), Literal(None)) for each in natives))
-        return Not(empty) if test.negated else empty
-    either = _either([test.positive().about(Path((each,)), _ID) for each in natives])
-    return Not(either) if test.negated else either
-
-
-def _of_project(condition: Condition, configuration: Configuration, native: str) -> Condition:
-    if configuration.project is None:
-        return condition
-    own = Path(("id",)) if native == "Project" else Path(("project",))
-    return And((Compare("is", own, Literal(configuration.project)), condition))

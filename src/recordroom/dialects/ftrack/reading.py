@@ -110,8 +110,9 @@ class Reader:
                     yield from self._reference(native, each)
             case "worked":
                 for each in _NEEDED.get(field.name, ()):
-                    if each in self.schema.attributes(native):
-                        yield from self._reference(native, each)
+                    attribute = self.schema.attributes(native).get(each)
+                    if attribute is not None:
+                        yield from self._reference(native, each) if attribute.target else ((each,),)
 
     def _reference(self, native: str, name: str) -> Iterable[tuple[str, ...]]:
         yield (name,)
@@ -284,6 +285,8 @@ _OTHERS: dict[str, _Column] = {
 _NEEDED: dict[str, tuple[str, ...]] = {
     "link": ("parent", "asset"),
     "ancestors": ("parent",),
+    "created_by": ("created_by",),
+    "created_by_id": ("created_by",),
     "parent_type": tables.POLYMORPHIC["Note"]["parent"],
 }
 

@@ -149,6 +149,8 @@ WORKED: dict[tuple[str, str], dict[str, Any]] = {
     ("Context", "link"): {"type": "variable"},
     ("Context", "ancestors"): {"type": "array", "items": {"$ref": "Context"}},
     ("Context", "descendants"): {"type": "array", "items": {"$ref": "Context"}},
+    ("Context", "created_by"): {"$ref": "User"},
+    ("Context", "created_by_id"): {"type": "string"},
     ("AssetVersion", "link"): {"type": "variable"},
     ("Note", "parent_type"): {"type": "string"},
     ("Note", "category"): {"$ref": "NoteCategory"},

@@ -146,12 +146,29 @@ async def _category_id(reader: Reader, native: str, node: Node, page: Page) -> l
     return [None if each is None else each["id"] for each in await _category(reader, native, {}, page)]
 
 
+async def _created_by(reader: Reader, native: str, node: Node, page: Page) -> list[Any]:
+    names = page.columns["created_by"]
+    wanted = sorted({each for each in names if each is not None})
+    where = In(Path(("name",)), (Parameter("names"),))
+    query = Query("User", (Selected(Path(("name",))), *reader.select("User", node)), where)
+    found = await reader.page(query, len(wanted), {"names": wanted})
+    rows = await reader.rows("User", node, found)
+    by_name = {name: rows[entity] for name, entity in zip(found.columns["name"], found.ids, strict=True)}
+    return [by_name.get(each) for each in names]
+
+
+async def _created_by_id(reader: Reader, native: str, node: Node, page: Page) -> list[Any]:
+    return [None if each is None else each["id"] for each in await _created_by(reader, native, {}, page)]
+
+
 Worker = Callable[[Reader, str, Node, Page], Awaitable[list[Any]]]
 WORKERS: dict[str, Worker] = {
     "link": _link,
     "ancestors": _ancestors,
     "descendants": _descendants,
     "parent_type": _parent_type,
+    "created_by": _created_by,
+    "created_by_id": _created_by_id,
     "category": _category,
     "category_id": _category_id,
 }
