@@ -300,7 +300,7 @@ def test_a_piece_says_what_it_is_and_where_it_belongs(site: Site) -> None:
     nowhere = site.server.request("PATCH", place, b"x", Content_Type=OCTETS)
     assert (error_of(as_json), error_of(nowhere)) == ("unsupported_content", "invalid_request")
     assert error_of(send(site, f"/v1/uploads/{new_component()}", 0, b"x")) == "upload_gone"
-    assert error_of(send(site, "/v1/uploads/nonsense", 0, b"x")) == "upload_gone"
+    assert error_of(send(site, "/v1/uploads/nonsense", 0, b"x")) == "no_such_path"
     give_up(site, place)
 
 

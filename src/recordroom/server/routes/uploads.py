@@ -8,7 +8,7 @@ from ...model.ids import as_id, show_id
 from ...store.file_records import DONE, JOINING, UploadRow
 from .. import tus
 from ..call import STRUCTS, Call
-from ..errors import MethodNotAllowed, OtherProtocol, PieceMismatch, UnsupportedContent
+from ..errors import MethodNotAllowed, NoSuchPath, OtherProtocol, PieceMismatch, UnsupportedContent
 from ..route import Parameter, Route
 from ..uploads import state_of
 
@@ -97,7 +97,7 @@ def _upload(call: Call) -> bytes:
     try:
         return as_id(call.argument)
     except ValueError:
-        raise UploadGone from None
+        raise NoSuchPath(path=call.scope["path"][:200]) from None
 
 
 _UPLOAD = Parameter("upload", "An upload.", {"type": "string", "format": "uuid"})
