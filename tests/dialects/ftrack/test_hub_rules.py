@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recordroom.dialects.ftrack.channels import Subscription, reached
 from recordroom.dialects.ftrack.envelopes import Target, delivered, published, read_sent
 from recordroom.dialects.ftrack.event_rules import fits, may_fit_topic, only_topic, parsed
 from recordroom.dialects.ftrack.socketio import Packet, acknowledged, event_of, read_packet, sent_event
@@ -18,7 +19,7 @@ from tests.dialects.ftrack.hubs import warnings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from ftrack_api.event.subscription import Subscription
+    from ftrack_api.event.subscription import Subscription as TheirSubscription
 
 EVENT: dict[str, Any] = {
     "topic": "render.done",
@@ -74,7 +75,7 @@ EXPRESSIONS = (
 def theirs(text: str, event: dict[str, Any]) -> bool:
     try:
         return bool(
-            Subscription(text).includes(TheirEvent(**{k: v for k, v in event.items() if k != "inReplyToEvent"}))
+            TheirSubscription(text).includes(TheirEvent(**{k: v for k, v in event.items() if k != "inReplyToEvent"}))
         )
     except (TypeError, IndexError):
         return False
@@ -147,6 +148,35 @@ def test_what_is_no_expression_is_refused(text: str) -> None:
 def test_what_can_only_fit_one_topic_is_known(text: str, topic: str | None) -> None:
     assert only_topic(parsed(text)) == topic
     assert may_fit_topic(parsed(text), "a") is (text not in ("not topic=a", "topic!=a", "topic=a.*"))
+
+
+class Someone:
+    """A member of a channel."""
+
+    def offer(self, packet: str) -> None: ...
+
+    def end(self, reason: str) -> None: ...
+
+
+def subscription(name: str, text: str, since: int = 0, **metadata: Any) -> Subscription:
+    return Subscription(name, parsed(text), {"id": name, **metadata}, since, only_topic(parsed(text)))
+
+
+def test_only_what_came_after_a_subscription_reaches_it() -> None:
+    ann, bob = Someone(), Someone()
+    wanting = [(ann, subscription("s1", "topic=render.done", since=5)), (bob, subscription("s2", "topic=*", since=6))]
+
+    assert list(reached(wanting, EVENT, 5, Target(""), "ann")) == []
+    assert list(reached(wanting, EVENT, 6, Target(""), "ann")) == [ann]
+    assert list(reached(wanting, EVENT, 7, Target(""), "ann")) == [ann, bob]
+
+
+def test_the_subscriber_who_is_meant_must_be_the_one_whose_subscription_fits() -> None:
+    ann = Someone()
+    wanting = [(ann, subscription("s1", "topic=render.done")), (ann, subscription("s2", "topic=other"))]
+
+    assert list(reached(wanting, EVENT, 1, Target("id=s1"), "ann")) == [ann]
+    assert list(reached(wanting, EVENT, 1, Target("id=s2"), "ann")) == []
 
 
 # --- packets --------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from .socketio import sent_event
 from .tickets import Holder, guard_of
 from .updates import TOPIC, chunks, entities_of, is_told_of, update_event
 
-__all__ = ["Channel", "Member", "Subscription"]
+__all__ = ["Channel", "Member", "Subscription", "reached"]
 
 _LOG = logging.getLogger("recordroom.server")
 _REST_SECONDS = 20.0
@@ -215,13 +215,14 @@ class Channel:
         """Give an event once to everybody of whose subscriptions one fits."""
         facts = {**event, "in_reply_to_event": event["inReplyToEvent"]}
         packet = sent_event(event)
-        for member in _reached(self._wanting(event["topic"]), facts, revision, target, self.actor):
+        for member in reached(self._wanting(event["topic"]), facts, revision, target, self.actor):
             member.offer(packet)
 
 
-def _reached(
+def reached(
     wanting: Iterable[tuple[Member, Subscription]], facts: dict[str, Any], revision: int, target: Target, actor: str
 ) -> dict[Member, None]:
+    """Who gets an event of a revision: each once, though several of their subscriptions fit."""
     found: dict[Member, None] = {}
     for member, subscription in wanting:
         if (
