@@ -56,7 +56,7 @@ class Identity:
 
     def _base(self, name: str, classes: dict[str, type[Entity]]) -> type[Entity] | None:
         parent = self.schema[name].extends
-        return classes.get(parent) if parent else Entity
+        return classes.get(parent) if parent else self._session._base
 
     def facts(self, type_name: str) -> TypeFacts:
         """The facts of a type; UnknownType otherwise."""
@@ -77,7 +77,7 @@ class Identity:
     def _construct(self, type_name: str) -> type[Entity]:
         facts = self.facts(type_name)
         parent = facts.schema[type_name].extends
-        base = self.cls(parent) if parent else Entity
+        base = self.cls(parent) if parent else self._session._base
         with self._session._lock:
             if type_name in self._constructing:
                 expected = "no use of the type while its class is being made"

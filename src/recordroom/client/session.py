@@ -92,6 +92,7 @@ class Session:
         self._is_closed = False
         self._lock = threading.RLock()
         self._shapes: dict[tuple[Query, frozenset[str]], Shape] = {}
+        self._base: type[Entity] = Entity  # what classes of entity types are made of
         self._work = Work()
         self._editor = Editor(self)
         self._loader = Loader(self)

@@ -7,16 +7,18 @@ some subtypes have; so the number of requests depends on the query, and never on
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...model.ids import show_id
 from ...query.request import MembersRequest, Page, QueryRequest
 from ...query.syntax import In, OrderKey, Parameter, Path, Query, Selected
-from ...store.async_room import AsyncRoom
 from . import tables
 from .configurations import Configuration
 from .names import Field, Names, Type
 from .values import shown_column, shown_ids
+
+if TYPE_CHECKING:
+    from ...store.async_room import AsyncRoom
 
 __all__ = ["ORDER", "Node", "Reader", "Rows", "tree_of"]
 

@@ -1,0 +1,1 @@
+"""Entities of the drop-in client, as classes that scripts may extend."""
