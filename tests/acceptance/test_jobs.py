@@ -165,6 +165,24 @@ def test_a_server_does_jobs_with_the_rights_of_who_created_them(
         assert made["component"]["created_by"] == editor.transport.actor
 
 
+def test_a_contributor_has_media_of_their_project_encoded(studio: Served, session: Session, tmp_path: Path) -> None:
+    with person(studio, session, "contributor") as contributor:
+        user = session.query("User where name is $name", name=contributor.transport.actor).one()
+        project = session.create("Project", {"name": f"p{secrets.token_hex(4)}"})
+        session.create("ProjectMember", {"project": project, "user": user})
+        asset = session.create("Asset", {"name": "plate", "parent": project})
+        version = session.create("AssetVersion", {"asset": asset})
+        session.commit()
+        job = contributor.encode_media(film(tmp_path / "plate.mov", with_sound=False), str(version["id"]))
+        contributor.jobs.wait(job, PATIENCE)
+
+        assert job["status"] == "done", job["log"]
+        names = {
+            each["name"] for each in contributor.query("Component where version is $version", version=version["id"])
+        }
+        assert names == {"ftrackreview-mp4", "ftrackreview-image"}
+
+
 def test_a_job_that_somebody_else_has_changed_is_not_done_with_its_creators_rights(
     studio: Served, session: Session, tmp_path: Path
 ) -> None:
