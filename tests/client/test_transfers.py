@@ -8,6 +8,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -295,6 +296,18 @@ def test_an_upload_whose_parts_have_expired_begins_anew(
         remote.files.upload(key, tmp_path / "a.bin")
 
     assert b"".join(remote.files.get(remote.committed(key))) == data
+
+
+def test_two_who_upload_the_same_file_do_not_disturb_each_other(
+    remote: Reached, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts_of_a_megabyte(monkeypatch)
+    data, keys = os.urandom(2_500_000), [new_key() for _ in range(3)]
+    (tmp_path / "a.bin").write_bytes(data)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda key: remote.files.upload(key, tmp_path / "a.bin"), keys))
+
+    assert [b"".join(remote.files.get(remote.committed(key))) == data for key in keys] == [True] * 3
 
 
 def test_a_source_of_a_location_goes_on_too(remote: Reached, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
