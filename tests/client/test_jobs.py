@@ -7,6 +7,7 @@ import datetime as dt
 import secrets
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from recordroom.client.entity import Entity
 from recordroom.client.job_leases import LeaseLost, held, renew, take
 from recordroom.client.job_worker import Running, Worker
 from recordroom.client.session import Session
-from recordroom.errors import InvalidMedia, StoreUnavailable
+from recordroom.errors import InvalidMedia, PermissionDenied, StoreUnavailable
 from tests.client.street import Street, open_session
 
 Open = Callable[..., Session]
@@ -420,3 +421,65 @@ def test_a_room_that_is_away_for_a_moment_is_asked_again(session: Session, monke
 def test_a_room_without_jobs_says_so(tmp_path: Any) -> None:
     with rr.connect(tmp_path / "bare.room") as session, pytest.raises(rr.UnknownType):
         session.jobs.run_pending()
+
+
+def test_at_a_server_a_worker_does_its_own_jobs_only(street: Street, tmp_path: Path) -> None:
+    where = str(tmp_path / "people.room")
+    with rr.connect(where) as session:
+        session.apply_template("files")
+    address = street.open(where)
+    try:
+        with open_session(address, actor="ann") as ann, open_session(address, actor="ben") as ben:
+            job = ann.jobs.submit("mine")
+            for each in (ann, ben):
+                each.jobs.register("mine", lambda running: running.session.transport.actor)
+            assert ben.jobs.run_pending() == 0
+            assert ann.jobs.run_pending() == 1
+            assert ended(ann, job) == ("done", "ann")
+    finally:
+        street.close(address)
+
+
+def test_the_owner_does_everybodys_jobs_with_their_rights(tmp_path: Path) -> None:
+    with rr.connect(tmp_path / "people.room") as session:
+        session.apply_template("files")
+        role = session.create("Role", {"name": "worker"})
+        for verb in ("read", "create", "update"):
+            session.create("Rule", {"role": role, "verb": verb, "type": "Job"})
+        session.create("User", {"name": "ann", "roles": [role]})
+        session.commit()
+        session.jobs.register("look", lambda running: len(running.session.query("Location")))
+        session.jobs.register(
+            "make", lambda running: running.session.create("Location", {"name": "not allowed"}) and None
+        )
+        with rr.connect(tmp_path / "people.room", actor="ann", plugins=False) as ann:
+            looks, makes = ann.jobs.submit("look"), ann.jobs.submit("make")
+            ann.create("Location", {"name": "hers"})
+            with pytest.raises(PermissionDenied):
+                ann.commit()
+            ann.rollback()
+            session.jobs.run_pending()
+            assert ended(ann, looks) == ("done", 0)
+            assert ended(ann, makes)[0] == "failed"
+            assert "PermissionDenied" in makes["log"]
+        assert len(session.query("Location")) > 0
+
+
+def test_a_job_of_somebody_who_is_not_known_by_that_name_any_more_is_refused(tmp_path: Path) -> None:
+    with rr.connect(tmp_path / "people.room") as session:
+        session.apply_template("files")
+        role = session.create("Role", {"name": "worker"})
+        for verb in ("read", "create"):
+            session.create("Rule", {"role": role, "verb": verb, "type": "Job"})
+        user = session.create("User", {"name": "ann", "roles": [role]})
+        session.commit()
+        session.jobs.register("look", lambda running: 1)
+        with rr.connect(tmp_path / "people.room", actor="ann", plugins=False) as ann:
+            job = ann.jobs.submit("look")["id"]
+        user["name"] = "eve"
+        session.commit()
+        session.jobs.run_pending()
+        found = session.get("Job", job)
+        assert found is not None
+        assert found["status"] == "failed"
+        assert "no user 'ann'" in found["log"]
