@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from ..model.events import EntityChange, changes_of
 from ..model.events import Event as WireEvent
 from ..model.ids import show_id
@@ -84,6 +86,11 @@ class Event:
     def stopped(self) -> bool:
         """Whether a subscriber stopped it."""
         return self._delivered.stopped
+
+    @property
+    def wire(self) -> WireEvent:
+        """The event as rooms tell it, with everything that its commit changed: for dialects."""
+        return msgspec.structs.replace(self._wire, changes=self._all_changes())
 
     @property
     def time(self) -> dt.datetime:

@@ -81,6 +81,7 @@ class Events:
         on_lost: Callable[[PastPruned], Any] | None = None,
         subscriber: Mapping[str, Any] | None = None,
         answers: bool = False,
+        all_targets: bool = False,
     ) -> Subscription:
         """Call `callback(event)` for each event from now on, or after the revision `after`, once, in order.
 
@@ -92,6 +93,7 @@ class Events:
 
         `subscriber` is what targets can name this subscriber by, with an `id` of its own or a new one; NotUnique where
         another of the session has that id. With `answers`, what the callback returns is sent as the reply, unless it is None.
+        With `all_targets` it hears what is meant for others too: for whoever hands events on.
         Where the room is away and `connect` was called, the subscription begins when it is there again.
         """
         wire = _question(question)
@@ -99,6 +101,7 @@ class Events:
         subscription = Subscription(self, wire, callback, priority, subscriber)
         subscription.on_lost = on_lost
         subscription.answers = answers
+        subscription.all_targets = all_targets
         self._check_id(subscription.id)
         position = self._position(wire)
         if after is not None:
@@ -172,10 +175,20 @@ class Events:
         What the room refuses, or what is still on its way when the session is closed, is told to `on_error(error)`, or to the
         log. `.wait()` waits for its revision.
         """
+        return self.post(self._event(topic, data, target), on_reply=on_reply, on_error=on_error)
+
+    def post(
+        self,
+        event: Publish,
+        *,
+        on_reply: Callback | None = None,
+        on_error: Callable[[Error], Any] | None = None,
+    ) -> Posted:
+        """As `publish_soon`, of an event that is made already, such as one of a dialect."""
         self._session._editor.allow()
         self._check_process()
-        commit = Commit(id=new_id(), database=self._session.database, operations=[self._event(topic, data, target)])
-        posted = Posted(commit, on_reply, on_error, topic)
+        commit = Commit(id=new_id(), database=self._session.database, operations=[event])
+        posted = Posted(commit, on_reply, on_error, event.topic)
         self._outbox.add(posted)
         return posted
 
@@ -209,7 +222,7 @@ class Events:
         """Whether an event is meant for a subscriber; `judged`: the room said that it is meant for this hub."""
         if subscription.reply_to and subscription.reply_to != wire.reply_to:
             return False
-        if judged or not wire.target:
+        if judged or not wire.target or subscription.all_targets:
             return True
         return reaches(wire.target, {**subscription.facts(self.id), "actor": self._name()})
 

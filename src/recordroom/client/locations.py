@@ -95,7 +95,7 @@ class Locations:
     def __repr__(self) -> str:
         return f"<Locations {', '.join(place.name for place in self)}>"
 
-    def configure(
+    def configure(  # noqa: PLR0913 - each is one thing that the user may say
         self,
         location: Entity | str,
         *,
@@ -103,15 +103,17 @@ class Locations:
         structure: Structure | str | Any | None = NOT_SET,
         transformer: Transformer | Any | None = NOT_SET,
         priority: int | Any = NOT_SET,
+        manages: bool | Any = NOT_SET,
     ) -> Place:
         """Say how this session reaches a location (an entity, an id or a name); what is not said stays.
 
         An accessor may be given as an address (`open_location`), a structure by name: `origin`, `id`, `chunked_id`, `standard`.
-        Of locations within reach those with a lower `priority` (95 where none is said) are picked first.
+        Of locations within reach those with a lower `priority` (95 where none is said) are picked first. `manages=False`: the
+        room learns where files are, and they stay there.
         """
         place = self[location]
         given: dict[str, Any] = {"accessor": accessor, "structure": structure}
-        given |= {"transformer": transformer, "priority": priority}
+        given |= {"transformer": transformer, "priority": priority, "manages": manages}
         said = {name: value for name, value in given.items() if value is not NOT_SET}
         if isinstance(said.get("accessor"), str | Path):
             said["accessor"] = open_location(said["accessor"])

@@ -175,6 +175,8 @@ class Pump:
     def _described(self, request: FollowRequest, subscribers: Sequence[Subscription]) -> FollowRequest:
         """The request, with who listens here as far as targets may name them one by one."""
         described = [each.facts(self._events.id) for each in subscribers if each.described]
+        if any(each.all_targets for each in subscribers):
+            return msgspec.structs.replace(request, all_targets=True)
         if not described:
             return request
         if len(described) >= MOST_SUBSCRIPTIONS:
@@ -192,7 +194,7 @@ class Pump:
         fits = {match.subscription: match.entities for match in delivery.matches}
         mark = (wire.revision, wire.place)
         # Where nobody is told apart, the room has judged whom it is meant for.
-        judged = not any(each.described for each in subscribers)
+        judged = not any(each.described or each.all_targets for each in subscribers)
         delivered = Delivered()
         called = 0
         for each in subscribers:

@@ -43,6 +43,7 @@ class Subscription:
         self.id: str = self.metadata["id"]
         self.plugin = plugin_now()
         self.answers = False
+        self.all_targets = False
         self.reply_to = ""  # only replies to that event
         self.on_lost: Callable[[PastPruned], Any] | None = None
         self.active = True

@@ -189,7 +189,7 @@ class Channel:
             if not told:
                 continue
             user = user or await self._user(event.actor)
-            lines = await lines_of(self.room, schema, told)
+            lines = await lines_of(self.room.query, schema, told)
             entities = entities_of(replace(event, changes=told), schema, lines)
             if entities:
                 self._hand_on(update_event(event, entities, user, part), event.revision, Target(""))

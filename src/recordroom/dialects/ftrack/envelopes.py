@@ -85,7 +85,10 @@ def published(sent: Sent, actor: str) -> Publish:
 def delivered(event: Event, reply_to: str | None = None) -> dict[str, Any]:
     """A published event as clients get it: exactly the keys that they know. `reply_to` in place of the event's own."""
     origin = event.origin.get(ORIGIN) or {}
-    source = origin.get("source") or {"id": event.source, "user": {"username": event.actor}}
+    source = origin.get("source") or {"id": event.source}
+    # Whatever somebody said of themselves: it is who committed it.
+    user = source.get("user")
+    source = {**source, "user": {**(user if isinstance(user, dict) else {}), "username": event.actor}}
     return {
         "topic": _SHOWN.get(event.topic, event.topic),
         "id": origin.get("id") or event.id,

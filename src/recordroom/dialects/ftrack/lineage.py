@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from typing import Any
 
 from ...model.events import EntityChange
 from ...model.schema import Schema
-from ...query.request import QueryRequest
+from ...query.request import Page, QueryRequest
 from ...query.syntax import In, Parameter, Path, Query, Selected
 from .updates import Line
 
-if TYPE_CHECKING:
-    from ...store.async_room import AsyncRoom
+__all__ = ["Asking", "answered", "lines_of"]
 
-__all__ = ["lines_of"]
+# Asks for pages, and ends with what they say.
+Asking = Generator[QueryRequest, Page, dict[bytes, Line]]
 
 # The references that lead to what something is within; the first that is set counts.
 _PARENTS: Mapping[str, tuple[str, ...]] = {
@@ -41,18 +41,45 @@ _AT_ONCE = 1000
 _IDS = "recordroom_ids"
 
 
-async def lines_of(room: AsyncRoom, schema: Schema, changes: Iterable[EntityChange]) -> dict[bytes, Line]:
+async def lines_of(
+    query: Callable[[QueryRequest], Awaitable[Page]], schema: Schema, changes: Iterable[EntityChange]
+) -> dict[bytes, Line]:
     """Who is whose parent, for the entities of changes and everything above them.
 
     What is there no more has the parent that its change tells of.
     """
+    asking = _lines(schema, changes)
+    try:
+        request = next(asking)
+        while True:
+            request = asking.send(await query(request))
+    except StopIteration as ended:
+        found: dict[bytes, Line] = ended.value
+        return found
+
+
+def answered(
+    query: Callable[[QueryRequest], Page], schema: Schema, changes: Iterable[EntityChange]
+) -> dict[bytes, Line]:
+    """As `lines_of`, for who does not wait on a loop."""
+    asking = _lines(schema, changes)
+    try:
+        request = next(asking)
+        while True:
+            request = asking.send(query(request))
+    except StopIteration as ended:
+        found: dict[bytes, Line] = ended.value
+        return found
+
+
+def _lines(schema: Schema, changes: Iterable[EntityChange]) -> Asking:
     changes = [each for each in changes if each.type in schema]
     wanted = {each.id: each.type for each in changes}
     found: dict[bytes, Line] = {}
     for _ in range(_DEEPEST):
         if not wanted:
             break
-        lines = await _looked_up(room, schema, wanted)
+        lines = yield from _looked_up(schema, wanted)
         if not found:
             lines = _told(schema, changes) | lines
         found |= lines
@@ -60,23 +87,23 @@ async def lines_of(room: AsyncRoom, schema: Schema, changes: Iterable[EntityChan
     return found
 
 
-async def _looked_up(room: AsyncRoom, schema: Schema, wanted: Mapping[bytes, str]) -> dict[bytes, Line]:
+def _looked_up(schema: Schema, wanted: Mapping[bytes, str]) -> Asking:
     by_root: dict[str, list[bytes]] = {}
     for entity, type_name in wanted.items():
         by_root.setdefault(schema.root(type_name), []).append(entity)
     found: dict[bytes, Line] = {}
     for root, ids in by_root.items():
         for start in range(0, len(ids), _AT_ONCE):
-            found |= await _rows(room, schema, root, ids[start : start + _AT_ONCE])
+            found |= yield from _rows(schema, root, ids[start : start + _AT_ONCE])
     return found
 
 
-async def _rows(room: AsyncRoom, schema: Schema, root: str, ids: list[bytes]) -> dict[bytes, Line]:
+def _rows(schema: Schema, root: str, ids: list[bytes]) -> Asking:
     references = _references(schema, root)
     select = tuple(Selected(Path((name,)), name) for name in ("id", *references))
     where = In(Path(("id",)), (Parameter(_IDS),))
     query = Query(type=root, select=select, where=where)
-    page = await room.query(QueryRequest(query=query, size=len(ids), parameters={_IDS: ids}))
+    page = yield QueryRequest(query=query, size=len(ids), parameters={_IDS: ids})
     found = {}
     for row, entity in enumerate(page.ids):
         kind = page.types[row] if page.types else root
