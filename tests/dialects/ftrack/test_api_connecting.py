@@ -128,3 +128,44 @@ def test_schemas_say_what_helpers_of_the_client_need(session: Any) -> None:
         for each in schema["properties"].values():
             assert each.get("$ref", "Task") in schemas
             assert each.get("items", {}).get("$ref", "Task") in schemas
+
+
+def test_types_and_attributes_that_a_studio_adds_are_there(
+    studio: Stage, connect: Callable[..., Any], unique: Callable[[str], str]
+) -> None:
+    import uuid
+
+    import recordroom as rr
+
+    name = f"Prop{uuid.uuid4().hex[:8]}"
+    with rr.connect(studio.server.url, api_key=studio.key) as native:
+        kind = native.create("ObjectType", {"name": name, "type": name})
+        native.commit()
+        native.apply_schema(
+            f"""
+            [{name}]
+            extends = "TypedContext"
+            initials = {{ object_type = "'{kind["id"]}'" }}
+            [{name}.attributes]
+            weight = {{ kind = "number" }}
+            made_of = {{ kind = "text", multi = true }}
+            maker = {{ kind = "reference", target = "User", reverse = "{name.lower()}s" }}
+            """
+        )
+
+    session = connect()
+    assert session.types[name].attributes.get("object_type_id").default_value == kind["id"]
+    project = session.create("Project", {"name": unique("p"), "full_name": "P"})
+    me = session.query("User where username is administrator").one()
+    made = session.create(name, {"name": "chair", "parent": project, "weight": 2.5, "made_of": ["wood"], "maker": me})
+    of = session.query("CustomAttributeType where name is text").one()
+    data = {"key": "shop", "label": "Shop", "entity_type": "task", "object_type_id": str(kind["id"]), "type": of}
+    session.create("CustomAttributeConfiguration", {**data, "config": "{}"})
+    session.commit()
+
+    found = session.query(f"{name} where maker.username is administrator and weight > 2 and object_type.name is {name}")
+    assert found.one() is made
+    assert made["made_of"] == ["wood"]
+    assert made in me[f"{name.lower()}s"]
+    assert session.query(f"select weight from TypedContext where id is {made['id']}").one()["weight"] == 2.5
+    assert dict(connect().get(name, made["id"])["custom_attributes"]) == {"shop": None}

@@ -75,7 +75,14 @@ class Definitions:
         name = shared or self._free_name(attribute.name, configuration)
         if shared is None:
             made = replace(attribute, name=name)
-            owners = [each for each in owners_of(configuration) if each in self.reader.schema]
+            owners = [each for each in self._owners(configuration) if each in self.reader.schema]
+            if not owners:
+                raise InvalidValue(
+                    type=CONFIGURATION,
+                    attribute="object_type",
+                    value=configuration.object_type,
+                    expected="the object type of an entity type",
+                )
             self.first += [DefineAttribute(owner, made) for owner in owners]
         self._attributes[configuration.id] = name
         self.configurations.append(replace(configuration, attribute=name))
@@ -102,7 +109,7 @@ class Definitions:
         alike = [
             each
             for each in self.configurations
-            if each.key == configuration.key and owners_of(each) == owners_of(configuration)
+            if each.key == configuration.key and self._owners(each) == self._owners(configuration)
         ]
         if any(each.project == configuration.project for each in alike):
             raise InvalidValue(
@@ -113,6 +120,9 @@ class Definitions:
             if known is not None and (known.kind, known.multi) == (attribute.kind, attribute.multi):
                 return each.native
         return None
+
+    def _owners(self, configuration: Configuration) -> tuple[str, ...]:
+        return owners_of(configuration, self.reader.schema)
 
     def _known(self, configuration: Configuration) -> Attribute | None:
         natives = configuration.natives(self.reader.schema)
@@ -125,7 +135,7 @@ class Definitions:
         schema = self.reader.schema
         taken = {
             each.lower()
-            for owner in owners_of(configuration)
+            for owner in self._owners(configuration)
             if owner in schema
             for kind in {*schema.subtypes(owner), *schema.ancestors(owner)}
             for each in schema.attributes(kind)
@@ -147,7 +157,7 @@ class Definitions:
         if gone is None:
             return
         self.configurations.remove(gone)
-        if any(each.native == gone.native and owners_of(each) == owners_of(gone) for each in self.configurations):
+        if any(each.native == gone.native and self._owners(each) == self._owners(gone) for each in self.configurations):
             return
         self.last += [DropAttribute(native, gone.native) for native in gone.natives(self.reader.schema)]
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from . import tables
-from .configurations import Configuration
+from .configurations import Configuration, object_types
 from .names import Field, Names, Type
 
 __all__ = ["Described", "described", "hash_of", "schemas_of"]
@@ -80,8 +80,9 @@ def _schema(names: Names, type: Type, hidden: set[str]) -> dict[str, Any]:
 
 
 def _alias(names: Names, type: Type) -> dict[str, Any]:
-    if type.name in tables.OBJECT_TYPES:
-        return {"alias_for": {"id": "Task", "classifiers": {"object_typeid": tables.OBJECT_TYPES[type.name]}}}
+    number = _object_type(names, type)
+    if number is not None:
+        return {"alias_for": {"id": "Task", "classifiers": {"object_typeid": number}}}
     return {"alias_for": tables.ALIASES[type.name]} if type.name in tables.ALIASES else {}
 
 
@@ -90,7 +91,7 @@ def _fragment(names: Names, type: Type, field: Field) -> dict[str, Any]:
         case "id":
             return {"type": "string", "default": "{uid}"}
         case "key":
-            return _key(type, field)
+            return _key(names, type, field)
         case "reference":
             return {"$ref": field.target}
         case "collection" | "pairs":
@@ -104,9 +105,14 @@ def _fragment(names: Names, type: Type, field: Field) -> dict[str, Any]:
     return _scalar(field)
 
 
-def _key(type: Type, field: Field) -> dict[str, Any]:
-    if field.name == "object_type_id" and type.name in tables.OBJECT_TYPES:
-        return {"type": "string", "default": tables.OBJECT_TYPES[type.name]}
+def _object_type(names: Names, type: Type) -> str | None:
+    return object_types(names.schema).get(type.native) if len(type.natives) == 1 else None
+
+
+def _key(names: Names, type: Type, field: Field) -> dict[str, Any]:
+    number = _object_type(names, type)
+    if field.name == "object_type_id" and number is not None:
+        return {"type": "string", "default": number}
     return {"type": "string", "format": "foreign_key"}
 
 

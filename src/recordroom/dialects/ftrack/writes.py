@@ -5,7 +5,6 @@ Operations may name what the batch creates, and what is wrong is judged at its e
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -250,11 +249,6 @@ class Writer:
         if columns.get("name") is None:
             columns["name"] = str(uuid.uuid4())
 
-    def start_timer(self, entity: bytes, columns: Columns) -> None:
-        """A timer starts now."""
-        if columns.get("start") is None:
-            columns["start"] = int(dt.datetime.now(dt.UTC).timestamp() * 1_000_000)
-
     def begin_note(self, entity: bytes, columns: Columns) -> None:
         """Whoever writes a note hears of it."""
         self._notes.add(entity)
@@ -286,6 +280,5 @@ _ACTIONS: dict[str, Callable[[Writer, Change], bytes | None]] = {
 }
 _SUPPLIED: dict[str, Callable[[Writer, bytes, Columns], None]] = {
     "User": Writer.name_user,
-    "Timer": Writer.start_timer,
     "Note": Writer.begin_note,
 }
