@@ -43,7 +43,9 @@ def encode_media(
     belongs = _version(session, version)
     source = _component(media) if isinstance(media, Entity) else _brought(session, Path(media))
     keep = given if keep_original == "auto" else keep_original
-    data = encoding_data(source._id, source["file_type"] or "", None if belongs is None else belongs._id, keep_original=keep)
+    data = encoding_data(
+        source._id, source["file_type"] or "", None if belongs is None else belongs._id, keep_original=keep
+    )
     return session.jobs.submit("encode_media", data)
 
 
