@@ -48,6 +48,17 @@ def test_a_session_publishes_before_its_hub_is_connected(hubs: Hubs, connect: Ca
     assert heard[0]["source"]["id"] == session.event_hub.id
 
 
+def test_a_session_that_connects_in_the_background_logs_nothing_wrong(
+    connect: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    session = connect(auto_connect_event_hub=True)
+    session.event_hub.subscribe("topic=x", print)
+    until(lambda: session.event_hub.connected)
+    settle(session.event_hub)
+
+    assert [each.getMessage() for each in caplog.records if each.name.startswith("ftrack_api")] == []
+
+
 def test_a_session_without_a_connection_says_so(session: Any) -> None:
     with pytest.raises(ftrack_api.exception.EventHubConnectionError):
         session.event_hub.publish(Event("x"))

@@ -194,6 +194,10 @@ def test_a_subscriber_subscribes_once(here: Stage) -> None:
     with wire(here) as hub:
         assert hub.subscribe("topic=a")["success"]
         assert not hub.subscribe("topic=b")["success"]
+        assert hub.subscribe("topic = a")["success"]
+        hub.send(event("a"))
+        hub.send(event("a"))
+        assert len(_events(hub, "a")) == 1
 
         gone = {"topic": "ftrack.meta.unsubscribe", "id": "x", "data": {"subscriber": {"id": "s1", "host": "new"}}}
         assert hub.ask(gone) == {"success": True}

@@ -201,13 +201,17 @@ class Connection:
 
     async def _subscribe(self, asked: _Subscribing) -> None:
         identifier = _identifier(asked.subscriber)
-        if identifier in self._subscriptions:
-            raise InvalidRequest(reason=f"there is a subscriber {identifier} already")
+        expression = parsed(asked.subscription)
+        known = self._subscriptions.get(identifier)
+        if known is not None:
+            if known.expression == expression:
+                # A client that connects in the background says some things twice.
+                return
+            raise InvalidRequest(reason=f"there is a subscriber {identifier} already, who wants something else")
         if len(self._subscriptions) >= _MOST_SUBSCRIPTIONS:
             raise InvalidRequest(reason=f"there are at most {_MOST_SUBSCRIPTIONS} subscribers on one connection")
         if len(msgspec.json.encode(asked.subscriber)) > _MOST_METADATA:
             raise InvalidRequest(reason="there is too much said of the subscriber")
-        expression = parsed(asked.subscription)
         since = await self._channel.head()
         found = Subscription(identifier, expression, asked.subscriber, since, only_topic(expression))
         self._subscriptions[identifier] = found
