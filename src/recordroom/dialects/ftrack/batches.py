@@ -49,7 +49,16 @@ def change_of(names: Names, operation: dict[str, Any]) -> Change:
     if not isinstance(key, list) or len(key) != len(type.key) or not all(isinstance(each, str) for each in key):
         raise InvalidRequest(reason=f"{action}: entity_key of {kind} is a list of {len(type.key)} texts")
     plain = {name: value for name, value in data.items() if name != "__entity_type__"}
+    for name, value in plain.items():
+        field = type.fields.get(name)
+        if field is not None and field.many:
+            _check_list(kind, name, value)
     return Change(action=action, type=type, key=tuple(key), data=plain)
+
+
+def _check_list(kind: str, name: str, value: Any) -> None:
+    if value is not None and not (isinstance(value, list) and all(isinstance(each, dict) for each in value)):
+        raise InvalidValue(type=kind, attribute=name, value=value, expected="a list of references")
 
 
 def key_of(type: Type, reference: Any) -> tuple[str, ...]:

@@ -137,9 +137,7 @@ class Writer:
     # --- collections ---
 
     def _set_many(self, native: str, entity: bytes, field: Field, value: Any) -> None:
-        references = value if value is not None else []
-        if not isinstance(references, list):
-            raise InvalidValue(type=native, attribute=field.name, value=value, expected="a list of references")
+        references: list[Any] = value or []
         if field.form == "metadata":
             self._keep_keys(native, entity, field, references)
         elif field.form == "pairs":
