@@ -1,0 +1,1 @@
+"""Events as scripts see them: the hub, its subscribers, and expressions."""
