@@ -24,7 +24,7 @@ class Data(ABC):
     def write(self, content: Any) -> None:
         """Put something here."""
 
-    def flush(self) -> None:
+    def flush(self) -> None:  # noqa: B027 - data without a buffer has nothing to do
         """Make sure that what was written is there."""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> None:
@@ -96,7 +96,7 @@ class String(FileWrapper):
 
     def __init__(self, content: str | bytes | None = None) -> None:
         self.is_binary = True
-        super().__init__(tempfile.TemporaryFile())
+        super().__init__(tempfile.TemporaryFile())  # noqa: SIM115 - closed by close()
         if content is not None:
             self.write(content)
             self.seek(0)
