@@ -188,6 +188,17 @@ def test_an_address_ends(studio: Studio) -> None:
     assert "six minutes" in text_of(answer)
 
 
+def test_a_page_ends_with_the_key_that_asked_for_it(studio: Studio) -> None:
+    key = studio.session.reset_remote("api_key", "ada")
+    with rr.connect(studio.server.url, api_key=key) as ada:
+        url = ada.widget_url("tasks")
+    cookie = cookie_of(get(url))
+    studio.session.reset_remote("api_key", "ada")
+
+    assert get(url).status == 401
+    assert get(f"{studio.server.url}/pages/tasks", cookie).status == 401
+
+
 def test_pages_show_what_the_one_who_asked_may_see(studio: Studio) -> None:
     key = studio.session.reset_remote("api_key", studio.there["ada"])
     url = studio.session.widget_url("info", studio.there["animation 1"])

@@ -15,7 +15,9 @@ from ..model.ids import as_id, show_id
 from ..model.people import Invited
 from ..query.grammar import parse
 from ..query.request import QueryRequest
+from ..store.accounts import main_of, token_state
 from ..store.async_room import AsyncRoom
+from ..store.requests import now
 from .auth.identity import Identity
 from .mail import MailSettings, send_mail
 from .signed import key_for, read_signed, signed
@@ -42,6 +44,7 @@ class PageTicket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     opened: int
     expires: int
     address: bool = False
+    token: bytes | None = None  # the Token entity of the credential that asked for it
 
 
 class People:
@@ -70,10 +73,12 @@ class People:
         given: dict[str, str] = {"theme": theme if theme in THEMES else THEMES[0]}
         if entity is not None:
             given |= {"type": await self._there(room, *entity), "id": show_id(entity[1])}
-        now = int(time.time())
-        ends = now + OPENS if identity.expires is None else min(now + OPENS, identity.expires // 1_000_000)
+        moment = int(time.time())
+        ends = moment + OPENS if identity.expires is None else min(moment + OPENS, identity.expires // 1_000_000)
         actor = msgspec.structs.replace(identity.actor, scopes=("read",))
-        given["token"] = await self.token(PageTicket(actor=actor, opened=now, expires=ends, address=True))
+        given["token"] = await self.token(
+            PageTicket(actor=actor, opened=moment, expires=ends, address=True, token=identity.token)
+        )
         return f"/pages/{name}?{urlencode(given)}"
 
     async def _there(self, room: AsyncRoom, type_name: str, entity: bytes) -> str:
@@ -88,17 +93,23 @@ class People:
         return signed(await self._signing(), _ABOUT, ticket)
 
     async def ticket(self, text: str, *, address: bool) -> PageTicket:
-        """The ticket of a token; InvalidSignature, or TokenExpired."""
+        """The ticket of a token; InvalidSignature, or TokenExpired: by itself, or with the credential that it came from."""
         found = read_signed(await self._signing(), _ABOUT, text, PageTicket)
-        if found.address != address or time.time() >= found.expires:
+        if found.address != address or time.time() >= found.expires or not await self._holds(found):
             raise TokenExpired
         return found
 
+    async def _holds(self, ticket: PageTicket) -> bool:
+        token, room = ticket.token, self._service.room
+        if token is None:
+            return True
+        state = await room.read(room.requests.read(lambda catalogs: token_state(main_of(catalogs), token)))
+        return state is not None and state.good(now())
+
     def staying(self, ticket: PageTicket) -> PageTicket:
         """The ticket of a browser that goes on looking."""
-        now = int(time.time())
-        ends = min(now + STAYS, ticket.opened + MOST)
-        return PageTicket(actor=ticket.actor, opened=ticket.opened, expires=ends)
+        ends = min(int(time.time()) + STAYS, ticket.opened + MOST)
+        return PageTicket(actor=ticket.actor, opened=ticket.opened, expires=ends, token=ticket.token)
 
     async def _signing(self) -> bytes:
         if self._key is None:
