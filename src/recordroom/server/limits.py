@@ -20,6 +20,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     listed: int = 10_000  # of changes, journal entries and hits in one answer
     streams: int = 16  # at the same time, of one actor
     listeners: int = 1_000  # who wait for events at the same time as one actor
+    heartbeat_seconds: float = 10.0  # between two heartbeats of ftrack's event hub
     squeeze: int = 1_024  # answers from this size on are compressed for those who ask
     file: int = 2**40  # of a component
     uploads: int = 256  # under way, of one actor

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 import urllib3
+from msgspec.structs import replace
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from recordroom.dialects.ftrack import connection as served_connection
-from recordroom.dialects.ftrack import hub as served_hub
 from recordroom.dialects.ftrack.hub import Hub
 from recordroom.server.limits import Limits
 from tests.dialects.ftrack.hubs import Event, Hubs, Stage, settle, stage, until
@@ -313,7 +313,8 @@ def test_nobody_publishes_with_a_key_that_was_revoked(here: Stage) -> None:
 def test_who_answers_no_heartbeats_is_let_go_without_a_close_frame(
     here: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(served_hub, "HEARTBEAT_SECONDS", 0.02)
+    limits = replace(here.server.service.limits, heartbeat_seconds=0.02)
+    monkeypatch.setattr(here.server.service, "limits", limits)
     monkeypatch.setattr(served_connection, "_SILENT_SECONDS", 0.5)
     with wire(here) as silent, wire(here) as alive:
 

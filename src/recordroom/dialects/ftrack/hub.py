@@ -25,12 +25,12 @@ from .credentials import identified, identified_by_headers
 from .errors import body_of
 from .tickets import Holder, give_ticket, take_ticket
 
-__all__ = ["HEARTBEAT_SECONDS", "Hub"]
+__all__ = ["Hub"]
 
 _LOG = logging.getLogger("recordroom.server")
 _HANDSHAKE = ("/socket.io/1", "/socket.io/1/")
 _SOCKET = "/socket.io/1/websocket/"
-HEARTBEAT_SECONDS = 10.0
+_SHORTEST_HEARTBEAT = 0.01
 _SILENT_SECONDS, _CLOSE_SECONDS = 30, 60  # what clients are told; ftrack's do not look
 
 
@@ -108,7 +108,8 @@ class Hub:
             with self._service.listening(holder.actor):
                 async with self._channel(holder) as channel:
                     await send({"type": "websocket.accept"})
-                    await self._serve(Connection(self._service, channel, receive, send, HEARTBEAT_SECONDS))
+                    beat = max(self._service.limits.heartbeat_seconds, _SHORTEST_HEARTBEAT)
+                    await self._serve(Connection(self._service, channel, receive, send, beat))
         except Error as error:
             _LOG.debug("a socket was refused: %s", error.code)
             await send({"type": "websocket.close"})
