@@ -117,6 +117,8 @@ def test_values_can_be_asked_for_by_themselves(define: Define, connect: Connect,
     ).all()
     assert {each["entity_id"] for each in many} >= {each["id"] for each in shots}
     assert [each["value"] for each in many if each["entity_id"] == shot["id"]] == ["35mm"]
+    within = 'select entity_id from ContextCustomAttributeValue where key is "lens" and value is "35mm"'
+    assert session.query(f"Shot where id in ({within})").one()["id"] == shot["id"]
     [deep] = session.query(f"select custom_attributes.configuration.label from Shot where id is {shot['id']}")
     with session.auto_populating(False):
         [one] = [each for each in deep["custom_attributes"].collection if each["key"] == "lens"]

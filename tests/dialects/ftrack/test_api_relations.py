@@ -299,3 +299,19 @@ def test_what_lies_below_and_above(session: Any, connect: Connect, shots: list[A
     assert session.query(f"Shot where descendants.name is light and project_id is {project['id']}").one() is shots[0]
     assert not session.query(f"Shot where descendants any (name is sh10) and project_id is {project['id']}").all()
     assert session.query(f"Task where ancestors any (id is {project['id']})").one() is task
+
+
+def test_pairs_can_stand_in_a_query_within_a_query(session: Any, user: Any, unique: Unique) -> None:
+    group = session.create("Group", {"name": unique("group")})
+    session.create("Membership", {"user_id": user["id"], "group_id": group["id"]})
+    session.commit()
+
+    assert (
+        session.query(f"User where id in (select user_id from Membership where group_id is {group['id']})").one()
+        is user
+    )
+    assert (
+        session.query(f"Group where id in (select group.id from Membership where user.id is {user['id']})").one()
+        is group
+    )
+    assert not session.query(f"User where id is {user['id']} and id not_in (select user_id from Membership)").all()

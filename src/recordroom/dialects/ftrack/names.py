@@ -151,9 +151,9 @@ class Names:
         lineage = self.schema.ancestors(native)
         for each in reversed(lineage):
             fields.update({field.name: field for field in self._more(each)})
-        root = tables.CUSTOM_ROOTS.get(native) or next((tables.CUSTOM[n][0] for n in lineage if n in tables.CUSTOM), "")
-        if root:
-            fields["custom_attributes"] = Field(name="custom_attributes", form="custom", target=root)
+        values = next((name for name, root in tables.CUSTOM_ROOTS.items() if root in lineage), "")
+        if values and "CustomAttributeConfiguration" in self._of:
+            fields["custom_attributes"] = Field(name="custom_attributes", form="custom", target=values)
         key = tables.COMPOSITE.get(native, ("id",))
         if key != ("id",):
             del fields["id"]

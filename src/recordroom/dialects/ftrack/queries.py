@@ -114,11 +114,11 @@ class Rewriter:
     def subquery(self, query: Query) -> Query:
         """A query behind `in`."""
         type = self.names[query.type]
-        if not type.natives:
-            raise InvalidQuery(reason=f"{type.name} cannot stand in a query within a query")
         if len(query.select) > 1:
             raise InvalidQuery(reason="a query behind `in` selects one value")
         selected = query.select[0].value if query.select else Path(("id",))
+        if not type.natives:
+            return self._of_no_rows(type, query, selected)
         return replace(
             query,
             type=type.native,
@@ -126,6 +126,23 @@ class Rewriter:
             where=None if query.where is None else self.condition(query.where, Scope(type.native)),
             order_by=self.order(query.order_by, type.native),
         )
+
+    def _of_no_rows(self, type: Type, query: Query, selected: Value) -> Query:
+        """A query behind `in` about what has no rows here: it becomes one about the entities behind it."""
+        name = selected.names[0].removesuffix("_id") if isinstance(selected, Path) else ""
+        ids = (Selected(Path(("id",))),)
+        root = tables.CUSTOM_ROOTS.get(type.name)
+        if root is not None and name == "entity":
+            return Query(root, ids, self._custom(Scope(root), lambda inner: self.condition(query.where, inner)))
+        pair = type.pair
+        if pair is None or name not in (pair.owner, pair.member) or len(pair.natives) > 1:
+            raise InvalidQuery(reason=f"{type.name} cannot stand in a query within a query so")
+        native, attribute, half = pair.natives[0], pair.attribute, pair.member
+        if name == pair.member:
+            native, attribute, half = pair.target, self.schema.attribute(native, attribute).reverse, pair.owner
+        target = self.schema.attribute(native, attribute).target
+        condition = self.condition(query.where, Scope(target, pair=pair, half=half))
+        return Query(native, ids, any_such(Path((attribute,)), condition))
 
     def order(self, keys: Sequence[syntax.OrderKey], native: str) -> tuple[syntax.OrderKey, ...]:
         """What to sort by; a reference sorts by its id."""

@@ -169,7 +169,14 @@ CUSTOM = {
     "List": ("ListCustomAttributeValue", "list"),
     "User": ("UserCustomAttributeValue", "user"),
 }
-CUSTOM_ROOTS = {"Context": "ContextCustomAttributeValue"}
+# Types of such values: the native type that has all that are of it.
+CUSTOM_ROOTS = {
+    "ContextCustomAttributeValue": "Context",
+    "AssetVersionCustomAttributeValue": "AssetVersion",
+    "AssetCustomAttributeValue": "Asset",
+    "ListCustomAttributeValue": "List",
+    "UserCustomAttributeValue": "User",
+}
 
 OBJECT_TYPES = {
     "Task": "11c137c0-ee7e-4f9c-91c5-8c77cec22b2c",
