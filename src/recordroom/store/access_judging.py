@@ -14,6 +14,7 @@ from ..model.operations import Create, Delete, Link, Operation, Publish, Unlink,
 from .access_writes import Guard, Question, denied
 from .attempt import Segment
 from .faults import Fault
+from .file_owners import bytes_of_others
 from .plans import Plan
 from .relations import ends_of
 
@@ -72,15 +73,20 @@ def judge_end(segment: Segment) -> Plan[None]:
         return
     guard.check_answered()
     for question, ids in _left(segment, guard).items():
-        held = yield from _held(guard, question, ids)
+        held = yield from _held(segment, guard, question, ids)
         segment.faults.add(Fault(question.type, each, denied(question, each)) for each in ids if each not in held)
 
 
-def _held(guard: Guard, question: Question, ids: Collection[bytes]) -> Plan[set[bytes]]:
+def _held(segment: Segment, guard: Guard, question: Question, ids: Collection[bytes]) -> Plan[set[bytes]]:
     """Those of `ids` that the actor may leave so. What a revert brings back must be seen too."""
     held = set(ids) if guard.always(question) else (yield from guard.after(question, ids))
-    if guard.reverting and question.verb == "create":
-        held &= yield from guard.after(question._replace(verb="read"), held)
+    if question.verb != "create":
+        return held
+    if guard.reverting:
+        return held & (yield from guard.after(question._replace(verb="read"), held))
+    writer = segment.mode.writer
+    if writer is not None:
+        held -= yield from bytes_of_others(segment.catalog, question.type, held, writer.actor)
     return held
 
 

@@ -18,6 +18,7 @@ from ..model.ids import show_id
 from .access import Access, access_of, allowed, visible
 from .catalog import Catalog, Catalogs, catalog_of
 from .creation import placeholders
+from .file_owners import COMPONENT, owner_of
 from .followers import catch_up
 from .layout import layout_of
 from .opened import Opened
@@ -52,7 +53,6 @@ __all__ = [
     "uploads_of",
 ]
 
-COMPONENT = "Component"  # the type whose entities have bytes
 OPEN, JOINING, DONE, REFUSED = "open", "joining", "done", "refused"
 _AT_ONCE = 500
 
@@ -102,11 +102,6 @@ class Who(NamedTuple):
     opened: Opened
     actor: Actor
     catalogs: Catalogs
-
-
-def owner_of(actor: Actor) -> str:
-    """Whose an upload is, as it stays when they are renamed."""
-    return actor.name if actor.user is None else show_id(actor.user)
 
 
 # --- who may --------------------------------------------------------------------------------------
