@@ -126,8 +126,18 @@ def _content(route: Route, schemas: Tree) -> Tree:
 def _responses(route: Route, schemas: Tree) -> Tree:
     found: Tree = {str(route.status): _success(route, schemas)}
     for status in sorted(set(_statuses(route))):
-        found[str(status)] = {"$ref": f"#/components/responses/{status}"}
+        found[str(status)] = _page_failure(status) if _is_page(route) else {"$ref": f"#/components/responses/{status}"}
     return found
+
+
+def _is_page(route: Route) -> bool:
+    return any(kind.startswith("text/html") for kind in route.kinds)
+
+
+def _page_failure(status: int) -> Tree:
+    """A page for what the page itself finds wrong, JSON for what is wrong before it is asked."""
+    found = _failure(status)
+    return found | {"content": found["content"] | {"text/html": {"schema": {"type": "string"}}}}
 
 
 def _failure(status: int) -> Tree:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-from ...errors import Error, InvalidRequest, InvalidSignature, NotAuthenticated, TokenExpired
+from ...errors import (
+    Error,
+    InvalidQuery,
+    InvalidRequest,
+    InvalidSignature,
+    NotAuthenticated,
+    NotFound,
+    PermissionDenied,
+    TokenExpired,
+)
 from ...model.ids import as_id
 from ...model.people import GivenKey, Invitations, Invited, PageAddress, PageRequest
 from ..call import STRUCTS, Call
@@ -168,7 +177,7 @@ _PARAMETERS = (
 def _shown_page(path: str, handler: Any, summary: str, parameters: tuple[Parameter, ...] = ()) -> Route:
     return Route(
         method="GET", path=path, handler=handler, summary=summary, gives=str, kinds=(_HTML,), open=True, group="pages",
-        parameters=parameters,
+        parameters=parameters, fails=(InvalidRequest, NotAuthenticated, PermissionDenied, NotFound, InvalidQuery),
     )  # fmt: skip
 
 
