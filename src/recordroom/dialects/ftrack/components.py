@@ -13,6 +13,7 @@ from urllib.parse import unquote, unquote_plus
 import msgspec
 
 from ...errors import Error, InvalidRequest, NoSuchFile, NotAuthenticated
+from ...model.actor import Actor
 from ...model.files import FileUrlRequest
 from ...model.ids import as_id
 from ...server.auth.identity import Identity
@@ -77,8 +78,15 @@ class Components:
             await call.answer(default_picture(), "image/png")
             return
         given = _query(call)
-        identity = await self._identity(given)
-        await answer(call, identity, _component(given), given)
+        component = _component(given)
+        actor = await self._actor(given, component, path)
+        await answer(call, actor, component, given)
+
+    async def _actor(self, given: dict[str, str], component: bytes, path: str) -> Actor:
+        """Who asks: a signed address to read the component says it, for pictures of it too; otherwise a key."""
+        if "token" in given and path == "/component/thumbnail":
+            return (await self._service.files.token(unquote(given["token"]), component, "GET")).actor
+        return (await self._identity(given)).actor
 
     async def _identity(self, given: dict[str, str]) -> Identity:
         """Whose key is given. Names may stand there as they are, a plus too."""
@@ -92,26 +100,26 @@ class Components:
 
     # --- what there is ---
 
-    async def _get(self, call: Call, identity: Identity, component: bytes, given: dict[str, str]) -> None:
-        found = await self._service.files.found(self._service.acting(identity.actor), component)
+    async def _get(self, call: Call, actor: Actor, component: bytes, given: dict[str, str]) -> None:
+        found = await self._service.files.found(self._service.acting(actor), component)
         call.always += _PRIVATE[1:]
         await send_file(call, self._service.files, found)
 
-    async def _thumbnail(self, call: Call, identity: Identity, component: bytes, given: dict[str, str]) -> None:
+    async def _thumbnail(self, call: Call, actor: Actor, component: bytes, given: dict[str, str]) -> None:
         size = given.get("size", str(DEFAULT_SIZE))
         if not (size.isascii() and size.isdigit() and 0 < int(size[:9]) <= LARGEST):
             raise InvalidRequest(reason=f"size: expected 1 to {LARGEST}, got {size[:20]!r}")
-        found = await self._service.files.found(self._service.acting(identity.actor), component)
+        found = await self._service.files.found(self._service.acting(actor), component)
         picture = await self._thumbnails.of(found, int(size))
         if picture is None:
             await call.answer(default_picture(), "image/png", 200, *_PRIVATE)
         else:
             await call.answer(picture, "image/jpeg", 200, *_PRIVATE)
 
-    async def _remove(self, call: Call, identity: Identity, component: bytes, given: dict[str, str]) -> None:
+    async def _remove(self, call: Call, actor: Actor, component: bytes, given: dict[str, str]) -> None:
         if call.method != "GET":
             raise MethodNotAllowed(path=call.scope["path"], method=call.method, allowed="GET")
-        await self._service.files.remove(self._service.acting(identity.actor), component)
+        await self._service.files.remove(self._service.acting(actor), component)
         await call.answer(b"", "text/plain", 200, *_PRIVATE)
 
 

@@ -1,0 +1,1 @@
+"""Transformers: what the room keeps of a resource identifier."""
