@@ -8,6 +8,8 @@ from typing import Any
 import ftrack_api.exception
 import pytest
 
+from tests.dialects.ftrack.hubs import Stage
+
 Connect = Callable[..., Any]
 Unique = Callable[[str], str]
 
@@ -315,3 +317,13 @@ def test_pairs_can_stand_in_a_query_within_a_query(session: Any, user: Any, uniq
         is group
     )
     assert not session.query(f"User where id is {user['id']} and id not_in (select user_id from Membership)").all()
+
+
+def test_jobs_of_the_room_are_told_as_clients_know_them(session: Any, studio: Stage, connect: Connect) -> None:
+    made = studio.session.create("Job", {"type": "something_else", "status": "cancelled", "data": "{}"})
+    studio.session.commit()
+
+    found = connect().query(f"Job where id is {made['id']} and type is api_job and status is failed").one()
+    assert (found["type"], found["status"]) == ("api_job", "failed")
+    assert not session.query(f"Job where id is {made['id']} and status in (cancelled, running)").all()
+    assert session.query(f"Job where id is {made['id']} and status not_in (done, running)").all()

@@ -47,7 +47,7 @@ class Test(NamedTuple):
         if self.given is None:
             return Compare("is", value, Literal(None)) if self.operator == "is" else Constant(False)
         if field.kind == "choice":
-            return In(value, tuple(Literal(each) for each in field.choices if self.holds(each)))
+            return _one_of_choices(value, field, self)
         if field.kind == "datetime" and self.operator == "is":
             return _within_second(value, self.given)
         if self.operator == "like":
@@ -84,10 +84,11 @@ class Among(NamedTuple):
             return Not(self.positive().about(value, field))
         if field.kind == "datetime":
             return Or(tuple(Test("is", each).about(value, field) for each in self.given)) if self.given else _NOTHING
+        if field.kind == "choice":
+            fitting = _one_of_choices(value, field, self)
+            return Or((fitting, Compare("is", value, Literal(None)))) if None in self.given else fitting
         read = (None if each is None else _read(each, field) for each in self.given)
         items = tuple(Literal(each) for each in read if each is not _NEVER)
-        if field.kind == "choice":
-            items = tuple(each for each in items if each.value is None or each.value in field.choices)
         return In(value, items) if items else _NOTHING
 
     def holds(self, value: Any) -> bool:
@@ -116,6 +117,12 @@ class Within(NamedTuple):
 
 Tests = Test | Among | Within
 _NOTHING = Constant(False)
+
+
+def _one_of_choices(value: Value, field: Field, test: Test | Among) -> Condition:
+    told = field.told or {}
+    fitting = tuple(Literal(each) for each in field.choices if test.holds(told.get(each, each)))
+    return In(value, fitting) if fitting else _NOTHING
 
 
 # --- reading what is given ----------------------------------------------------------------------------

@@ -33,6 +33,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "text"
     multi: bool = False
     choices: tuple[str, ...] = ()
+    told: dict[str, str] | None = None  # choices by other names
     target: str = ""
     only: tuple[str, str] | None = None
     typed: dict[str, str] | None = None
@@ -183,6 +184,7 @@ class Names:
                 kind=attribute.kind,
                 multi=attribute.multi,
                 choices=attribute.choices,
+                told=tables.TOLD.get((owner, attribute.name)),
                 fixed=not attribute.writable,
                 immutable=attribute.immutable,
                 required=attribute.required,

@@ -161,7 +161,8 @@ class Reader:
             case "id":
                 return shown_ids(page.ids)
             case "scalar":
-                return shown_column(page.columns[field.natives[0]], field.kind, multi=field.multi)
+                shown = shown_column(page.columns[field.natives[0]], field.kind, multi=field.multi)
+                return shown if field.told is None else [field.told.get(each, each) for each in shown]
             case "key":
                 return shown_ids(_first([page.columns[each] for each in field.natives]))
             case "typed":

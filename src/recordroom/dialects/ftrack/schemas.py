@@ -136,5 +136,6 @@ def _scalar(field: Field) -> dict[str, Any]:
     if field.kind in _MOMENTS:
         return {"type": "string", "format": "date-time"}
     if field.kind == "choice":
-        return {"type": "string", "enum": list(field.choices)}
+        told = field.told or {}
+        return {"type": "string", "enum": [each for each in field.choices if each not in told]}
     return {"type": _TYPES.get(field.kind, "string")}

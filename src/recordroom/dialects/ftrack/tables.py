@@ -26,6 +26,7 @@ __all__ = [
     "POLYMORPHIC_TARGETS",
     "PROJECTIONS",
     "RENAMED",
+    "TOLD",
     "TYPES",
     "UNIONS",
     "WORKED",
@@ -141,8 +142,12 @@ BY_TYPE = {
     ("Component", "system_type"): {"FileComponent": "file", "SequenceComponent": "sequence", "": "container"},
     ("User", "resource_type"): {"": "user"},
     ("Group", "resource_type"): {"": "group"},
+    ("Job", "type"): {"": "api_job"},
     ("List", "system_type"): {"TypedContextList": "task", "": "assetversion"},
 }
+
+# Choices that there are not there, and how they are told: (native type, attribute).
+TOLD = {("Job", "status"): {"cancelled": "failed"}}
 
 # What is worked out from other things: (native type, name): its type in the schema.
 WORKED: dict[tuple[str, str], dict[str, Any]] = {
