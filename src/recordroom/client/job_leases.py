@@ -21,6 +21,7 @@ __all__ = ["LeaseLost", "Taken", "creator", "give_back", "renew", "take"]
 
 OWNER = "owner"
 _AT_ONCE = 20
+_MOST_ATTEMPTS = 1_000
 _LOG_LENGTH = 50_000
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0  # seconds before another attempt
 
@@ -59,14 +60,16 @@ def take(keeper: Session, types: Iterable[str], worker: str, seconds: float, own
 
 
 def _try(keeper: Session, job: Entity, worker: str, seconds: float) -> Taken | None:
-    used_up = job["status"] == RUNNING and job["attempts"] >= job["most_attempts"]
+    # Whoever may write a job may have written anything there.
+    attempts, most = min(job["attempts"] or 0, _MOST_ATTEMPTS), min(job["most_attempts"] or 1, _MOST_ATTEMPTS)
+    used_up = job["status"] == RUNNING and attempts >= most
     lease, now = uuid4(), moment_now()
     if used_up:
-        text = f"{job['worker']} was not heard of any more; that was the last of {job['most_attempts']} attempts."
+        text = f"{job['worker']} was not heard of any more; that was the last of {most} attempts."
         _set(job, status=FAILED, finished_at=now, lease_ends=None, log=extended(job["log"], text))
     else:
         _set(
-            job, status=RUNNING, worker=worker, attempts=job["attempts"] + 1, progress=0.0, started_at=now,
+            job, status=RUNNING, worker=worker, attempts=attempts + 1, progress=0.0, started_at=now,
             finished_at=None, due=None, lease_ends=now + dt.timedelta(seconds=seconds),
         )  # fmt: skip
     job["lease"] = lease
@@ -76,7 +79,7 @@ def _try(keeper: Session, job: Entity, worker: str, seconds: float) -> Taken | N
         # Another worker was quicker.
         keeper.rollback()
         return None
-    return None if used_up else Taken(job["id"], job["type"], lease, job["attempts"], job["most_attempts"])
+    return None if used_up else Taken(job["id"], job["type"], lease, attempts + 1, most)
 
 
 def renew(keeper: Session, taken: Taken, seconds: float, progress: float, log: str) -> None:
@@ -92,7 +95,7 @@ def give_back(keeper: Session, taken: Taken, log: str, *, again: bool) -> None:
     """Queue the job for another attempt a little later, or fail it where there is none left or `again` is false; LeaseLost."""
     job = held(keeper, taken)
     again = again and taken.attempt < taken.most_attempts
-    pause = min(_FIRST_PAUSE * 2 ** (taken.attempt - 1), _LONGEST_PAUSE)
+    pause = min(_FIRST_PAUSE * 2.0 ** min(taken.attempt - 1, _MOST_ATTEMPTS), _LONGEST_PAUSE)
     _set(job, lease=uuid4(), lease_ends=None, log=extended(job["log"], log))
     if again:
         _set(job, status=QUEUED, due=moment_now() + dt.timedelta(seconds=pause))

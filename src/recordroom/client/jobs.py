@@ -188,5 +188,5 @@ def json_of(job: Entity) -> Any:
     text = job["data"]
     try:
         return None if text is None else json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidValue(type="Job", attribute="data", value=text[:100], expected="JSON") from None

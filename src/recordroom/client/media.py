@@ -122,7 +122,7 @@ def _read(data: Any) -> dict[str, Any]:
     try:
         UUID(data["source_component_id"])
         return {**data, "output": [dict(each) for each in data.get("output", ())]}
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         expected = "an object with source_component_id and output"
         raise InvalidValue(type="Job", attribute="data", value=str(data)[:100], expected=expected) from error
 
