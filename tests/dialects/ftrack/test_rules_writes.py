@@ -1,0 +1,419 @@
+"""Rules about writes: what batches hold, what is told back, what the server supplies, what goes along with a deletion."""
+
+from __future__ import annotations
+
+import json
+import uuid
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import urllib3
+
+from tests.dialects.ftrack.hubs import Stage
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import ftrack_api
+    import ftrack_api.exception
+    import ftrack_api.symbol
+
+Connect = Callable[..., Any]
+Unique = Callable[[str], str]
+
+
+def post(studio: Stage, *operations: Any) -> Any:
+    headers = {"ftrack-user": studio.user, "ftrack-api-key": studio.key}
+    answer = urllib3.request("POST", f"{studio.server.url}/api", body=json.dumps(operations), headers=headers)
+    return answer.json()
+
+
+def create(kind: str, **data: Any) -> dict[str, Any]:
+    number = str(uuid.uuid4())
+    return {"action": "create", "entity_type": kind, "entity_key": [number], "entity_data": {"id": number, **data}}
+
+
+def update(kind: str, *key: str, **data: Any) -> dict[str, Any]:
+    return {"action": "update", "entity_type": kind, "entity_key": list(key), "entity_data": data}
+
+
+def ref(entity: Any) -> dict[str, str]:
+    return {"__entity_type__": entity.entity_type, "id": entity["id"]}
+
+
+@pytest.fixture
+def version(session: Any, shots: list[Any]) -> Any:
+    """A version of a shot's asset."""
+    asset = session.create("Asset", {"name": "beauty", "parent": shots[0], "type": session.query("AssetType").first()})
+    made = session.create("AssetVersion", {"asset": asset})
+    session.commit()
+    return made
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+def test_a_batch_may_name_what_it_makes_later(studio: Stage, connect: Connect) -> None:
+    project, shot, task = create("Project", name="late"), create("Shot", name="s"), create("Task", name="t")
+    task["entity_data"]["parent_id"] = shot["entity_key"][0]
+    shot["entity_data"]["parent"] = {"__entity_type__": "Project", "id": project["entity_key"][0]}
+
+    answer = post(studio, task, shot, project)
+
+    assert [each["data"]["name"] for each in answer] == ["t", "s", "late"]
+    assert connect().get("Task", task["entity_key"][0])["project"]["name"] == "late"
+
+
+def test_two_that_refer_to_each_other_are_one_batch(session: Any, connect: Connect, project: Any) -> None:
+    first, second = (session.create("Shot", {"name": name, "parent": project}) for name in ("a", "b"))
+    session.create("TypedContextLink", {"from": first, "to": second})
+    session.create("TypedContextLink", {"from": second, "to": first})
+    session.commit()
+
+    [found] = connect().query(f"select incoming_links.from, outgoing_links.to from Shot where id is {first['id']}")
+    assert [each["from"]["id"] for each in found["incoming_links"]] == [second["id"]]
+    assert [each["to"]["id"] for each in found["outgoing_links"]] == [second["id"]]
+
+
+def test_constraints_are_judged_at_the_end_of_a_batch(studio: Stage, unique: Unique, session: Any) -> None:
+    names = [unique("status") for _ in range(2)]
+    first, second = create("Status", name=names[0]), create("Status", name=names[1])
+    post(studio, first, second)
+
+    swapped = post(
+        studio,
+        update("Status", *first["entity_key"], name=names[1]),
+        update("Status", *second["entity_key"], name=names[0]),
+    )
+
+    assert [each["data"]["name"] for each in swapped] == names[::-1]
+    answer = post(studio, create("Scope"), create("Scope", name="x"))
+    assert answer["exception"] == "ValidationError"
+    assert answer["content"].startswith("Scope.name")
+
+
+def test_both_names_of_a_reference_may_be_sent(studio: Stage, session: Any, shots: list[Any], project: Any) -> None:
+    made = create("Task", name="t", parent=ref(shots[0]), parent_id=shots[0]["id"], project_id=project["id"])
+
+    [answer] = post(studio, made)
+
+    assert (answer["data"]["parent_id"], answer["data"]["project_id"]) == (shots[0]["id"], project["id"])
+    assert answer["data"]["parent"] == {"__entity_type__": "Shot", "id": shots[0]["id"]}
+    [changed] = post(studio, update("Task", *made["entity_key"], parent_id=shots[1]["id"]))
+    assert (changed["data"]["parent_id"], changed["data"]["parent"]["id"]) == (shots[1]["id"], shots[1]["id"])
+
+
+# --- what is told back ----------------------------------------------------------------------------
+
+
+def test_whatever_is_named_in_an_update_is_told_back(studio: Stage, session: Any, task: Any, user: Any) -> None:
+    scopes = [session.create("Scope", {"name": name}) for name in "ab"]
+    note = session.create("Note", {"content": "n", "author": user})
+    session.commit()
+    moment = {"__type__": "datetime", "value": "2024-01-02T03:04:05.678901"}
+
+    [answer] = post(
+        studio,
+        update(
+            "Task", task["id"], name="new", scopes=[ref(each) for each in scopes], notes=[ref(note)], metadata=[],
+            start_date=moment, description=None, status=None, bid=7.5,
+        ),
+    )  # fmt: skip
+
+    told = answer["data"]
+    assert set(told) == {
+        "__entity_type__", "id", "name", "scopes", "notes", "metadata", "start_date", "description", "status",
+        "status_id", "bid",
+    }  # fmt: skip
+    assert [each["id"] for each in told["scopes"]] == [each["id"] for each in scopes]
+    assert ([each["id"] for each in told["notes"]], told["metadata"]) == ([note["id"]], [])
+    assert (told["start_date"], told["description"], told["status"], told["bid"]) == (moment, None, None, 7.5)
+
+
+def test_the_list_of_metadata_comes_back_with_its_owner(studio: Stage, session: Any, task: Any) -> None:
+    def entry(key: str) -> dict[str, Any]:
+        return {"__entity_type__": "Metadata", "parent_id": task["id"], "key": key}
+
+    def made(key: str, value: str) -> dict[str, Any]:
+        data = {"parent_id": task["id"], "parent_type": "Task", "key": key, "value": value}
+        return {"action": "create", "entity_type": "Metadata", "entity_key": [task["id"], key], "entity_data": data}
+
+    *_, both = post(
+        studio, made("a", "1"), made("b", "2"), update("Task", task["id"], metadata=[entry("a"), entry("b")])
+    )
+    assert [(each["key"], each["value"], each["parent_type"]) for each in both["data"]["metadata"]] == [
+        ("a", "1", "Task"), ("b", "2", "Task"),
+    ]  # fmt: skip
+    away = {"action": "delete", "entity_type": "Metadata", "entity_key": [task["id"], "a"]}
+    one, gone = post(studio, update("Task", task["id"], metadata=[entry("b")]), away)
+
+    assert [each["key"] for each in one["data"]["metadata"]] == ["b"]
+    assert gone == {"action": "delete", "data": True}
+    [changed] = post(studio, update("Metadata", task["id"], "b", value="3"))
+    assert changed["data"]["value"] == "3"
+
+
+def test_a_new_user_is_told_what_was_set_and_what_the_server_gave(studio: Stage) -> None:
+    [answer] = post(studio, create("User", resource_type="user"))
+
+    told = answer["data"]
+    assert {"username", "is_active", "resource_type", "id", "__entity_type__"} <= set(told)
+    assert (told["resource_type"], told["is_active"]) == ("user", True)
+    assert not {"email", "first_name", "last_name", "thumbnail_id"} & set(told)
+    assert None not in told.values()
+
+
+def test_lists_that_were_changed_show_what_there_is_now(session: Any, connect: Connect, task: Any, user: Any) -> None:
+    scopes = [session.create("Scope", {"name": name}) for name in "abc"]
+    session.commit()
+    task["scopes"] = scopes[:2]
+    task.create_note("one", author=user)
+    session.commit()
+    task["scopes"].append(scopes[2])
+    task["scopes"].remove(scopes[0])
+    note = task.create_note("two", author=user)
+    note.create_reply("three", author=user)
+    session.commit()
+
+    with session.auto_populating(False):
+        assert {each["name"] for each in task["scopes"]} == {"b", "c"}
+        assert sorted(each["content"] for each in task["notes"]) == ["one", "two"]
+        assert [each["content"] for each in note["replies"]] == ["three"]
+        with pytest.raises(ftrack_api.exception.DuplicateItemInCollectionError):
+            task["scopes"].append(scopes[1])
+
+
+# --- keys of several parts ------------------------------------------------------------------------
+
+
+def test_rows_with_keys_of_several_parts(session: Any, connect: Connect, task: Any, user: Any, unique: Unique) -> None:
+    schema = session.query("Schema").first()
+    status = session.create("Status", {"name": unique("status")})
+    kind = session.create("Type", {"name": unique("type")})
+    label = session.create("NoteLabel", {"name": unique("label")})
+    component = session.create("FileComponent", {"name": "picture"})
+    note = task.create_note("n", author=user)
+    job = session.create("Job", {"user": user})
+    group = session.create("Group", {"name": unique("group")})
+    session.commit()
+    made = {
+        "SchemaStatus": {"schema_id": schema["id"], "task_status_id": status["id"]},
+        "SchemaType": {"schema_id": schema["id"], "task_type_id": kind["id"]},
+        "NoteLabelLink": {"note_id": note["id"], "label_id": label["id"]},
+        "NoteComponent": {"component_id": component["id"], "note_id": note["id"]},
+        "JobComponent": {"job_id": job["id"], "component_id": component["id"]},
+        "Recipient": {"note_id": note["id"], "resource_id": user["id"]},
+        "Metadata": {"parent_id": task["id"], "key": "k"},
+        "Setting": {"name": unique("setting"), "group": "RULES"},
+        "Membership": {"user_id": user["id"], "group_id": group["id"]},
+    }
+    for name, key in made.items():
+        session.create(name, {**key, **({"parent_type": "Task", "value": "v"} if name == "Metadata" else {})})
+    session.commit()
+
+    other = connect()
+    for name, key in made.items():
+        order = next(each["primary_key"] for each in other.schemas if each["id"] == name)
+        found = other.get(name, [key[each] for each in order])
+        assert found is not None, name
+        assert {each: found[each] for each in key} == key
+        other.delete(found)
+    other.commit()
+    last = connect()
+    for name, key in made.items():
+        order = next(each["primary_key"] for each in last.schemas if each["id"] == name)
+        assert last.get(name, [key[each] for each in order]) is None, name
+
+
+def test_many_rows_with_keys_of_several_parts_are_filled_at_once(session: Any, task: Any) -> None:
+    for each in "abc":
+        task["metadata"][each] = f"value {each}"
+    session.commit()
+    session.reset()
+    rows = [session.create("Metadata", {"parent_id": task["id"], "key": each}, reconstructing=True) for each in "abc"]
+
+    session.populate(rows, "value, parent_type")
+
+    with session.auto_populating(False):
+        assert [(each["value"], each["parent_type"]) for each in rows] == [
+            ("value a", "Task"), ("value b", "Task"), ("value c", "Task"),
+        ]  # fmt: skip
+
+
+def test_a_key_must_have_all_of_its_parts(session: Any) -> None:
+    with pytest.raises(ValueError, match="composed of 2"):
+        session.get("Metadata", ["one"])
+    assert session.get("Metadata", ["x", "y"]) is None
+    assert session.get("Setting", ["no", "setting"]) is None
+
+
+# --- what the server supplies ---------------------------------------------------------------------
+
+
+def test_a_project_is_its_own_project(session: Any, connect: Connect, project: Any) -> None:
+    asset = session.create("Asset", {"name": "of all", "parent": project, "type": session.query("AssetType").first()})
+    session.commit()
+
+    seen = connect().get("Asset", asset["id"])
+    assert seen["parent"]["project_id"] == project["id"]
+    assert connect().get("Project", project["id"])["project"]["id"] == project["id"]
+
+
+def test_links_say_the_way_from_the_project(session: Any, project: Any, task: Any, version: Any) -> None:
+    assert project["link"] == [{"type": "Project", "id": project["id"], "name": project["name"]}]
+    assert [(each["type"], each["name"]) for each in task["link"]] == [
+        ("Project", project["name"]), ("TypedContext", "sq010"), ("TypedContext", "sh10"), ("TypedContext", "light"),
+    ]  # fmt: skip
+    assert [each["type"] for each in version["link"]] == ["Project", "TypedContext", "TypedContext", "AssetVersion"]
+    assert [set(each) for each in version["link"]] == [{"type", "id", "name"}] * 4
+    assert version["asset"]["id"] not in [each["id"] for each in version["link"]]
+
+
+def test_versions_of_one_batch_are_numbered_in_their_order(session: Any, version: Any) -> None:
+    made = [session.create("AssetVersion", {"asset": version["asset"], "comment": f"{n}"}) for n in range(2, 6)]
+    session.commit()
+
+    assert [(each["version"], each["comment"]) for each in made] == [(n, f"{n}") for n in range(2, 6)]
+    other = session.create("Asset", {"name": "other", "parent": version["asset"]["parent"]})
+    first = session.create("AssetVersion", {"asset": other})
+    session.commit()
+    assert first["version"] == 1
+
+
+def test_what_a_job_is_by_default(session: Any, user: Any) -> None:
+    job = session.create("Job", {"user": user})
+    session.commit()
+
+    with session.auto_populating(False):
+        assert (job["type"], job["status"]) == ("api_job", "queued")
+
+
+def test_another_timer_is_refused_in_the_words_that_the_client_looks_for(studio: Stage, user: Any) -> None:
+    first, second = (create("Timer", user_id=user["id"]) for _ in range(2))
+
+    [made] = post(studio, first)
+    refused = post(studio, second)
+
+    assert made["data"]["start"]["__type__"] == "datetime"
+    assert refused["exception"] == "DuplicateEntryError"
+
+
+def test_one_note_for_its_author_has_one_recipient(session: Any, connect: Connect, task: Any) -> None:
+    me = session.query("User where username is administrator").one()
+    note = task.create_note("to myself", author=me, recipients=[me])
+    session.commit()
+
+    [found] = connect().query(f"select recipients from Note where id is {note['id']}")
+    assert [each["resource_id"] for each in found["recipients"]] == [me["id"]]
+
+
+def test_metadata_keep_the_type_of_their_owner(session: Any, connect: Connect, task: Any, version: Any) -> None:
+    for entity in (task, version, task["parent"]):
+        entity["metadata"]["k"] = "v"
+        session.commit()
+        assert connect().get("Metadata", [entity["id"], "k"])["parent_type"] == entity.entity_type
+
+
+# --- deletions ------------------------------------------------------------------------------------
+
+
+def test_what_belongs_to_a_user_goes_with_them(session: Any, connect: Connect, user: Any, task: Any) -> None:
+    timer = user.start_timer(task)
+    session.delete(user)
+    session.commit()
+
+    other = connect()
+    assert other.get("Timer", timer["id"]) is None
+    assert other.get("Task", task["id"]) is not None
+
+
+def test_what_belongs_to_a_component_goes_with_it(session: Any, connect: Connect, version: Any) -> None:
+    component = session.create("FileComponent", {"name": "main", "version": version})
+    component["metadata"]["k"] = "v"
+    row = session.create(
+        "ComponentLocation",
+        {"component": component, "location_id": ftrack_api.symbol.UNMANAGED_LOCATION_ID, "resource_identifier": "/a"},
+    )
+    session.commit()
+    session.delete(component)
+    session.commit()
+
+    other = connect()
+    assert other.get("ComponentLocation", row["id"]) is None
+    assert other.get("Metadata", [component["id"], "k"]) is None
+    assert list(other.get("AssetVersion", version["id"])["components"]) == []
+
+
+def test_a_container_takes_its_members_along(session: Any, connect: Connect) -> None:
+    container = session.create("ContainerComponent", {"name": "all"})
+    members = [session.create("FileComponent", {"name": name, "container": container}) for name in "ab"]
+    session.commit()
+    assert {each["name"] for each in connect().get("Component", container["id"])["members"]} == {"a", "b"}
+    session.delete(container)
+    session.commit()
+
+    assert [connect().get("FileComponent", each["id"]) for each in members] == [None, None]
+
+
+def test_a_shot_takes_what_is_about_it_along(
+    session: Any, connect: Connect, task: Any, user: Any, version: Any
+) -> None:
+    shot = task["parent"]
+    note = shot.create_note("gone", author=user)
+    listed = session.create("TypedContextList", {"name": "l", "project": task["project"]})
+    listed["items"].append(shot)
+    log = session.create("Timelog", {"user": user, "context": task, "duration": 60})
+    session.commit()
+    session.delete(shot)
+    session.commit()
+
+    other = connect()
+    for kind, each in (("Task", task), ("Note", note), ("AssetVersion", version), ("Timelog", log)):
+        assert other.get(kind, each["id"]) is None
+    assert list(other.get("TypedContextList", listed["id"])["items"]) == []
+
+
+# --- custom attributes ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fps(session: Any, project: Any) -> Any:
+    """Two configurations with one key: of every project, and of one."""
+    of = session.query("CustomAttributeType where name is number").one()
+    data = {"key": "rate", "label": "Rate", "entity_type": "show", "type": of, "config": "{}"}
+    both = [
+        session.create("CustomAttributeConfiguration", {**data, "default": 24}),
+        session.create("CustomAttributeConfiguration", {**data, "default": 25, "project_id": project["id"]}),
+    ]
+    session.commit()
+    yield both
+    session.rollback()
+    for each in both:
+        session.delete(each)
+        session.commit()
+
+
+def test_a_configuration_of_a_project_wins_over_that_of_all(fps: Any, connect: Connect, project: Any) -> None:
+    session = connect()
+    other = session.create("Project", {"name": "elsewhere", "full_name": "e"})
+    session.commit()
+    session = connect()
+
+    assert session.get("Project", project["id"])["custom_attributes"]["rate"] == 25
+    assert session.get("Project", other["id"])["custom_attributes"]["rate"] == 24
+    session.get("Project", project["id"])["custom_attributes"]["rate"] = 30
+    session.commit()
+    assert connect().get("Project", project["id"])["custom_attributes"]["rate"] == 30
+    assert connect().get("Project", other["id"])["custom_attributes"]["rate"] == 24
+
+
+def test_a_value_may_be_created_as_well_as_updated(fps: Any, studio: Stage, project: Any, connect: Connect) -> None:
+    key = [fps[1]["id"], project["id"]]
+    data = {"configuration_id": key[0], "entity_id": key[1], "value": 48}
+
+    for kind, action in (("CustomAttributeValue", "create"), ("ContextCustomAttributeValue", "update")):
+        [answer] = post(studio, {"action": action, "entity_type": kind, "entity_key": key, "entity_data": data})
+        assert (answer["data"]["value"], answer["data"]["configuration_id"]) == (data["value"], key[0])
+        assert connect().get("Project", project["id"])["custom_attributes"]["rate"] == data["value"]
+        data["value"] += 1
