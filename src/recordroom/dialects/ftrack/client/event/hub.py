@@ -70,6 +70,7 @@ class EventHub:
         self._event_send_queue: list[tuple[Event, Callback | None]] = []
         self._connection_initialised = False
         self._link: Link | None = None
+        self._connecting: threading.Thread | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} of {self.get_server_url()}>"
@@ -116,6 +117,18 @@ class EventHub:
         for event, on_reply in waiting:
             self._send(event, on_reply)
 
+    def connect_soon(self) -> None:
+        """Connect in the background: what is published meanwhile waits. What goes wrong is logged."""
+        self.init_connection()
+        self._connecting = threading.Thread(target=self._try_to_connect, name="recordroom-ftrack-hub", daemon=True)
+        self._connecting.start()
+
+    def _try_to_connect(self) -> None:
+        try:
+            self.connect()
+        except EventHubConnectionError as error:
+            self.logger.error("the event hub is not connected: %s", error)
+
     def _begin(self) -> None:
         link = Link(self._native(), self._take, lambda: self._announce(_CONNECTED))
         try:
@@ -159,6 +172,8 @@ class EventHub:
 
     def close(self) -> None:
         """Disconnect, if it is connected."""
+        if self._connecting is not None:
+            self._connecting.join()
         with self._lock:
             self._connection_initialised = False
             self._end()
