@@ -13,12 +13,12 @@ from ....files.sequences import Sequence
 from .exception import translated
 from .symbol import ORIGIN_LOCATION_ID, REVIEW_LOCATION_ID
 
-__all__ = ["availabilities", "create_component", "locations", "pick_location", "pick_locations"]
+__all__ = ["component_availabilities", "create_component", "get_locations", "pick_location", "pick_locations"]
 
 _REVIEW = ("ftrackreview-mp4", "ftrackreview-webm", "ftrackreview-image")
 
 
-def locations(session: Any, filter_inaccessible: bool = True) -> list[Any]:
+def get_locations(session: Any, filter_inaccessible: bool = True) -> list[Any]:
     """The locations, the best first; without `filter_inaccessible` those out of reach too."""
     places = session.native.locations.all()
     found = [each for each in places if each.accessor is not None or not filter_inaccessible]
@@ -29,7 +29,7 @@ def pick_location(session: Any, component: Any = None) -> Any:
     """The best location within reach, or of those that have a component; None where there is none."""
     if component is not None:
         return pick_locations(session, [component])[0]
-    return next(iter(locations(session)), None)
+    return next(iter(get_locations(session)), None)
 
 
 def pick_locations(session: Any, components: Iterable[Any]) -> list[Any]:
@@ -39,7 +39,7 @@ def pick_locations(session: Any, components: Iterable[Any]) -> list[Any]:
     return [session.wrap(each) for each in found]
 
 
-def availabilities(
+def component_availabilities(
     session: Any, components: Iterable[Any], among: Iterable[Any] | None = None
 ) -> list[dict[str, float]]:
     """For each component how much of it is in each location, in percent by the location's id."""
