@@ -23,8 +23,8 @@ __all__ = ["Question", "answered", "question_of"]
 class Question:
     """A query that was read, and whose names were found."""
 
-    def __init__(self, names: Names, configurations: list[Configuration], text: str) -> None:
-        self.tree = parsed(text)
+    def __init__(self, names: Names, configurations: list[Configuration], text: str | Query) -> None:
+        self.tree = parsed(text) if isinstance(text, str) else text
         self.type = names[self.tree.type]
         self.rewriter = Rewriter(names, configurations)
         self.grouped = bool(self.tree.group_by) or any(isinstance(each.value, Call) for each in self.tree.select)
@@ -89,6 +89,9 @@ def _check(names: Names, type: Type, node: Node) -> None:
     """UnknownAttribute where something is to be selected that there is not."""
     for name, inner in node.items():
         types = names.having(type, name) if type.natives and name not in type.fields else [type]
+        if inner:
+            # Of several subtypes, those where it leads to something.
+            types = [each for each in types if names.field(each, name).target] or types
         for each in types:
             field = names.field(each, name)
             if inner and field.target:

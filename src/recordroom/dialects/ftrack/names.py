@@ -46,6 +46,11 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it is a list."""
         return self.form in ("collection", "pairs", "metadata", "custom")
 
+    @property
+    def leads(self) -> bool:
+        """Whether there is something behind it to ask for."""
+        return self.many or self.form == "reference" or (self.form == "worked" and bool(self.target))
+
 
 class Pair(msgspec.Struct, frozen=True):
     """A type whose rows are the pairs of a links attribute. `owner` and `member` are what it calls the two."""

@@ -6,7 +6,7 @@ have, or what is several references here, is asked of each kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -195,13 +195,14 @@ class Rewriter:
         type = self.names.of(scope.native)
         field = type.fields.get(name)
         if field is None:
-            return self._of_subtypes(scope, type, name, lambda inner: self._step(inner, name, end))
+            types = [each for each in self.names.having(type, name) if each.fields[name].leads]
+            return self._of_subtypes(types or self.names.having(type, name), lambda inner: self._step(inner, name, end))
         return self._through(scope, field, end)
 
-    def _of_subtypes(self, scope: Scope, type: Type, name: str, make: End) -> Condition:
+    def _of_subtypes(self, types: Iterable[Type], make: End) -> Condition:
         """What only some subtypes have is asked of those."""
         either: list[Condition] = []
-        for each in self.names.having(type, name):
+        for each in types:
             where = make(Scope(each.native))
             inner = Query(each.native, (Selected(Path(("id",))),), where)
             either.append(InQuery(Path(("id",)), inner))
@@ -338,7 +339,7 @@ class Rewriter:
         type = self.names.of(scope.native)
         field = type.fields.get(name)
         if field is None:
-            return self._of_subtypes(scope, type, name, lambda inner: self._last(inner, name, test))
+            return self._of_subtypes(self.names.having(type, name), lambda inner: self._last(inner, name, test))
         return self._of_field(scope, field, test)
 
     def _of_field(self, scope: Scope, field: Field, test: Tests) -> Condition:

@@ -13,7 +13,7 @@ from ...model.kinds import KINDS, WrongValue, check, raw_dumper
 from ...model.schema import Attribute
 from .judging import moment_of
 
-__all__ = ["as_raw_id", "id_of", "raw", "shown_column", "shown_ids", "untagged"]
+__all__ = ["as_raw_id", "id_of", "python_value", "raw", "shown_column", "shown_ids", "untagged"]
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _DAY = dt.date(1970, 1, 1)
@@ -64,7 +64,7 @@ def raw(type_name: str, name: str, value: Any, attribute: Attribute) -> Any:
     if value is None:
         return None
     try:
-        normal = check(_python(value, attribute), attribute)
+        normal = check(python_value(value, attribute), attribute)
     except WrongValue as error:
         raise InvalidValue(type=type_name, attribute=name, value=value, expected=str(error)) from None
     except (ValueError, TypeError, RecursionError, OverflowError):
@@ -74,7 +74,8 @@ def raw(type_name: str, name: str, value: Any, attribute: Attribute) -> Any:
     return normal if dump is None else dump(normal)
 
 
-def _python(value: Any, attribute: Attribute) -> Any:
+def python_value(value: Any, attribute: Attribute) -> Any:
+    """What a script or a client gives for an attribute, as our checks take it."""
     if attribute.kind == "datetime" and isinstance(value, str):
         return moment_of(value)
     if attribute.kind == "date" and isinstance(value, str):

@@ -1,0 +1,76 @@
+"""The native entity behind an entity: its slot for the entity that scripts see, and reading it without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ....client.entity import Entity
+from ....client.symbols import NOT_SET
+
+__all__ = ["Native", "attribute_of", "follow", "load_more", "peek", "raw_reference"]
+
+
+class Native(Entity, eq=False):
+    """What entities of the session behind are made of. `_face` is the one entity that scripts see for it."""
+
+    _face: Any = None
+
+
+def load_more(native: Entity, name: str) -> None:
+    """Load an attribute that is not loaded, and all plain ones with it: one request for a whole page of siblings."""
+    session = native._session
+    page = native._page
+    edits = native._edits
+    if page.new or (edits is not None and name in edits) or not session._populates():
+        return
+    names = dict.fromkeys((name, *native._facts.default_names))
+    names.pop("entity_type", None)
+    session._loader.load(native, names)
+
+
+def raw_reference(native: Entity, name: str) -> Any:
+    """The id that a reference holds, without making an entity of it; NOT_SET where it is not loaded and may not be."""
+    edits = native._edits
+    if edits is not None and name in edits:
+        return edits[name]
+    page, row = native._place()
+    raw = page.raw(name, row)
+    if raw is NOT_SET and not page.new:
+        load_more(native, name)
+        page, row = native._place()
+        raw = page.raw(name, row)
+    return None if raw is NOT_SET and page.new else raw
+
+
+def peek(native: Entity, name: str, *, local: bool | None = None) -> Any:
+    """The raw scalar that is known of an attribute, without asking anybody: the local one, the room's, or either."""
+    edits = native._edits
+    if local is not False and edits is not None and name in edits:
+        return edits[name]
+    if local:
+        return NOT_SET
+    page, row = native._place()
+    return page.raw(name, row)
+
+
+def attribute_of(native: Entity, name: str) -> Any:
+    """The value of an attribute, loaded with all plain ones where it has to be."""
+    if name not in native._page.columns:
+        load_more(native, name)
+    return native[name]
+
+
+def follow(natives: Iterable[Entity], path: str) -> list[Entity]:
+    """The different entities at the end of a path of references and collections."""
+    found = list(natives)
+    for step in path.split(".") if path else ():
+        found = list(dict.fromkeys(end for each in found for end in _ends(each[step])))
+    return found
+
+
+def _ends(value: Any) -> Iterator[Entity]:
+    if isinstance(value, Entity):
+        yield value
+    elif value is not None and value is not NOT_SET:
+        yield from value

@@ -1,0 +1,656 @@
+"""Session: a conversation with a room under the names that ftrack's scripts use.
+
+It keeps no entities and no changes of its own: the session behind does, `native`. What is here turns names and values, and
+keeps a list of what scripts did for those who look at it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from ....client.entity import Entity as Native
+from ....client.session import Session as NativeSession
+from ....client.session import _populating, _recording
+from ....errors import Error as NativeError
+from ....model.ids import as_id
+from ....query.syntax import Query
+from ..asking import Question
+from ..configurations import Configuration
+from ..names import Names, Type, names_of
+from . import calling, components, connecting, encoding, plugin, projecting
+from .cache import LayeredCache, MemoryCache
+from .encoding import OperationPayload
+from .ensuring import ensure
+from .entity.base import Entity
+from .entity.location import configure_locations
+from .event.base import Event
+from .event.hub import EventHub
+from .exception import (
+    ConnectionClosedError,
+    OperationError,
+    ServerError,
+    UnrecognisedEntityTypeError,
+    translated,
+    translation,
+)
+from .operation import CreateEntityOperation, DeleteEntityOperation, Operation, Operations, UpdateEntityOperation
+from .query import QueryResult
+from .reaching import load_configurations
+from .symbol import NOT_SET
+from .types import Types
+from .virtual import Virtuals
+
+__all__ = [
+    "AutoPopulatingContext",
+    "OperationPayload",
+    "OperationRecordingContext",
+    "Session",
+    "SessionAuthentication",
+]
+
+
+class SessionAuthentication:
+    """Puts what authenticates a session into the headers of a request, as `requests` lets one."""
+
+    def __init__(self, api_key: str, api_user: str) -> None:
+        self.api_key = api_key
+        self.api_user = api_user
+
+    def __call__(self, request: Any) -> Any:
+        """The request with those headers."""
+        request.headers.update({"ftrack-api-key": self.api_key, "ftrack-user": self.api_user})
+        return request
+
+
+class Session:
+    """A conversation with a room at a server (https://…), or of one in this process (a path, postgresql://…).
+
+    Without `server_url`, `api_key` and `api_user` the environment says them: FTRACK_SERVER, FTRACK_API_KEY, FTRACK_API_USER.
+    Used with `with`, it is closed at the end of the block. TypeError where something is missing; ServerError where the
+    room cannot be reached.
+    """
+
+    def __init__(  # noqa: PLR0913 - as scripts call it
+        self,
+        server_url: str | None = None,
+        api_key: str | None = None,
+        api_user: str | None = None,
+        auto_populate: bool = True,
+        plugin_paths: Sequence[str] | None = None,
+        cache: Any = None,
+        cache_key_maker: Any = None,
+        auto_connect_event_hub: bool = False,
+        schema_cache_path: Any = None,
+        plugin_arguments: Mapping[str, Any] | None = None,
+        timeout: float | None = 60,
+        cookies: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        strict_api: bool = False,
+    ) -> None:
+        self.logger = logging.getLogger(f"{__name__}.{type(self).__name__}")
+        self._lock = threading.RLock()
+        self._closed = False
+        self._plugin_paths = plugin_paths
+        self._is_logging = True
+        self.cache = LayeredCache([MemoryCache()])
+        self.cache_key_maker = cache_key_maker
+
+        def own_cache() -> Any:
+            made = cache(self) if callable(cache) else cache
+            if made is not None:
+                self.cache.caches.append(made)
+            return made
+
+        self._wanted = wanted = connecting.wanted(
+            server_url, api_key, api_user, schema_cache_path, timeout, cookies, headers, strict_api, own_cache, cache_key_maker
+        )  # fmt: skip
+        self.native: NativeSession = connecting.connected(wanted)
+        self.native.auto_populate = bool(auto_populate)
+        self._begin(plugin_arguments, auto_connect_event_hub)
+
+    def _begin(self, plugin_arguments: Mapping[str, Any] | None, connect_hub: bool) -> None:
+        """What follows once the session behind stands: types, hub, plugins, locations."""
+        self._names = connecting.names_in(self.native)
+        self._configurations: list[Configuration] | None = None
+        self._custom: dict[str, list[Configuration]] = {}
+        self._pairs = Virtuals(self)
+        self.recorded_operations = Operations(self)
+        self._classes: dict[type[Native], type[Entity]] = {}
+        self.types: Types = Types(self)
+        wanted = self._wanted
+        try:
+            self._event_hub = EventHub(
+                wanted.server_url,
+                wanted.api_user or "",
+                wanted.api_key or "",
+                headers=wanted.headers,
+                cookies=wanted.cookies,
+                session=self,
+            )
+            self.native.hooks.subscribe("file-type", self._file_type)
+            if connect_hub:
+                self._event_hub.connect()
+            self._discover_plugins(plugin_arguments)
+            self.types.make_all()
+            configure_locations(self)
+            self._publish("ftrack.api.session.ready")
+        except BaseException:
+            self.close()
+            raise
+
+    def _discover_plugins(self, arguments: Mapping[str, Any] | None) -> None:
+        paths = self._plugin_paths
+        if paths is None:
+            paths = os.environ.get("FTRACK_EVENT_PLUGIN_PATH", "").split(os.pathsep)
+        plugin.discover(paths, [self], dict(arguments or {}))
+
+    def _publish(self, topic: str, **data: Any) -> Any:
+        return self._event_hub.publish(Event(topic=topic, data={"session": self, **data}), synchronous=True)
+
+    def _file_type(self, hook: Any) -> Any:
+        """What plugins say that the file type of a path is."""
+        topic = "ftrack.api.session.get-file-type-from-string"
+        if not self._event_hub.has_subscribers(topic):
+            return None
+        event = Event(topic=topic, data={"file_path": str(hook.data["path"])})
+        return next((each for each in self._event_hub.publish(event, synchronous=True) if each), None)
+
+    def __repr__(self) -> str:
+        return f"<Session {self.server_url}{' (closed)' if self._closed else ''}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- what it is ------------------------------------------------------------------------------
+
+    @property
+    def auto_populate(self) -> bool:
+        """Whether touching what is not loaded loads it, in this thread."""
+        return self.native._populates()
+
+    @auto_populate.setter
+    def auto_populate(self, value: bool) -> None:
+        _populating.set({**_populating.get(), id(self.native): bool(value)})
+
+    @property
+    def record_operations(self) -> bool:
+        """Whether what is done is recorded to be committed, in this thread."""
+        return self.native._records()
+
+    @record_operations.setter
+    def record_operations(self, value: bool) -> None:
+        _recording.set({**_recording.get(), id(self.native): bool(value)})
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
+    def server_information(self) -> dict[str, Any]:
+        """What the room says of itself."""
+        return calling.server_information(self)
+
+    @property
+    def server_url(self) -> str:
+        """Where the room is."""
+        return self._wanted.server_url
+
+    @property
+    def api_user(self) -> str | None:
+        """The name of the user."""
+        return self._wanted.api_user
+
+    @property
+    def api_key(self) -> str | None:
+        """The API key."""
+        return self._wanted.api_key
+
+    @property
+    def event_hub(self) -> EventHub:
+        """The event hub: local events, and with `connect()` those of the room."""
+        return self._event_hub
+
+    @property
+    def names(self) -> Names:
+        """The types of the room under the dialect's names."""
+        if self._names.schema is not self.native.schema:
+            with self._lock:
+                self._names = names_of(self.native.schema)
+        return self._names
+
+    @property
+    def configurations(self) -> list[Configuration]:
+        """The custom attributes of the room, as they were when first asked for."""
+        if self._configurations is None:
+            with translated():
+                self._configurations = load_configurations(self.native, self.names)
+        return self._configurations
+
+    def _custom_of(self, native: str) -> list[Configuration]:
+        """The custom attributes that entities of a native type have."""
+        found = self._custom.get(native)
+        if found is None:
+            schema = self.names.schema
+            found = [
+                each
+                for each in self.configurations
+                if native in schema and any(schema.is_a(native, owner) for owner in each.natives(schema))
+            ]
+            self._custom[native] = found
+        return found
+
+    def check_server_compatibility(self) -> None:
+        """Nothing: a room without the types that are needed was refused already."""
+
+    # --- switches --------------------------------------------------------------------------------
+
+    def auto_populating(self, auto_populate: bool) -> AutoPopulatingContext:
+        """Switch loading on touch on or off for a block."""
+        return AutoPopulatingContext(self, auto_populate)
+
+    def operation_recording(self, record_operations: bool) -> OperationRecordingContext:
+        """Switch recording on or off for a block: what is set meanwhile shows here and is never sent."""
+        return OperationRecordingContext(self, record_operations)
+
+    # --- faces of native entities ----------------------------------------------------------------
+
+    def wrap(self, native: Any) -> Any:
+        """The entity that scripts see for a native one; None and NOT_SET as they are."""
+        if native is None or native is NOT_SET:
+            return native
+        face = native._face
+        return self._faced(native) if face is None else face
+
+    def wrap_all(self, natives: Iterable[Any]) -> list[Any]:
+        """As `wrap`, for many entities."""
+        faced = self._faced
+        return [faced(each) if each._face is None else each._face for each in natives]
+
+    def _faced(self, native: Any) -> Entity:
+        cls = self._classes.get(type(native))
+        if cls is None:
+            cls = self._classes[type(native)] = self.types[self.names.of(native._type).name]
+        face = cls.__new__(cls)
+        face._native = native
+        # Another thread may have been quicker: there is one.
+        if native._face is None:
+            native._face = face
+        found: Entity = native._face
+        return found
+
+    def _reconstructed(self, type: Type, values: dict[str, Any]) -> Native:
+        """A native entity that the room has, with what is said of it."""
+        if "id" not in values:
+            raise KeyError("id")
+        native_type = type.native
+        with self._lock, self.native._lock:
+            identity = self.native._identity
+            each = as_id(values.pop("id"))
+            facts = identity.facts(native_type)
+            found = identity.find(facts.root, each)
+            if found is None:
+                identity.stubs(native_type, [each])
+                found = identity.map(facts.root)[each]
+            page, row = found._place()
+            for name, value in values.items():
+                if page.raw(name, row) is NOT_SET and value is not NOT_SET:
+                    page.put(name, row, self.native._editor.raw_of(facts, facts.attributes[name], value))
+            return found
+
+    # --- create, find, change --------------------------------------------------------------------
+
+    def create(self, entity_type: str, data: Mapping[str, Any] | None = None, reconstructing: bool = False) -> Any:
+        """A new entity, local until `commit()`. With `reconstructing`, one that the room has, with these values."""
+        try:
+            cls = self.types[entity_type]
+        except KeyError:
+            self._check_open()
+            raise UnrecognisedEntityTypeError(entity_type) from None
+        if reconstructing and cls._type.natives:
+            return self._met(cls, data or {})
+        return cls(self, data, reconstructing)
+
+    def _met(self, cls: type[Entity], data: Mapping[str, Any]) -> Any:
+        """The entity that the room has with a key, brought up to what is said of it."""
+        values = {
+            found[0]: value if found[1] is None else found[1](value)
+            for name, value in data.items()
+            if (found := cls._direct.get(name)) is not None
+        }
+        with translated():
+            return self.wrap(self._reconstructed(cls._type, values))
+
+    def ensure(self, entity_type: str, data: Mapping[str, Any], identifying_keys: Iterable[str] | None = None) -> Any:
+        """The entity with these values, created or updated where needed; commits where anything changed.
+
+        `identifying_keys` names what finds it; all of `data` otherwise. KeyError where one is missing in `data`,
+        ValueError where there is none, MultipleResultsFoundError where several fit.
+        """
+        return ensure(self, entity_type, data, identifying_keys)
+
+    def delete(self, entity: Entity) -> None:
+        """Record that an entity goes."""
+        if entity._type.natives:
+            with translated():
+                self.native.delete(entity._native)
+        else:
+            self._pairs.delete(entity)  # type: ignore[arg-type]
+        self._note((entity,))
+
+    def get(self, entity_type: str, entity_key: Any) -> Any:
+        """The entity with a key, a text or the values of its parts in order; None if there is none.
+
+        One that the session has loaded is not asked for again.
+        """
+        try:
+            type = self.names.types[entity_type]
+        except KeyError:
+            raise UnrecognisedEntityTypeError(entity_type) from None
+        key = _parts(entity_key)
+        if len(key) != len(type.key):
+            raise ValueError(f"{entity_type} has a key of {len(type.key)} parts ({', '.join(type.key)}), got {key!r}")
+        if type.key != ("id",):
+            where = " and ".join(f'{name} is "{value}"' for name, value in zip(type.key, key, strict=True))
+            return self.query(f"{entity_type} where {where}").first()
+        return self._by_id(type, key[0])
+
+    def _by_id(self, type: Type, key: Any) -> Any:
+        try:
+            each = as_id(key)
+        except ValueError:
+            return None
+        with translated():
+            for native in type.natives:
+                found = self.native.get(native, each)
+                if found is not None:
+                    return self.wrap(found)
+        return None
+
+    def query(self, expression: str, page_size: int = 500) -> QueryResult:
+        """A lazy result. Only what is committed is found; entities that come keep their local changes."""
+        self._check_open()
+        return QueryResult(self, expression, page_size)
+
+    def _question(self, tree: Query) -> Question:
+        # Without custom attributes in it, it needs none of them.
+        configurations = self.configurations if "custom" in repr(tree).lower() else []
+        return Question(self.names, configurations, tree)
+
+    def merge(self, value: Any, merged: dict[Any, Any] | None = None) -> Any:
+        """This session's entities for entities of other sessions, in lists and mappings too."""
+        if isinstance(value, Entity):
+            if value.session is self:
+                return value
+            if not value._type.natives:
+                return self._pairs.met(self.names[value.entity_type], value._values)  # type: ignore[attr-defined]
+            with translated():
+                return self.wrap(self.native.merge(value._native))
+        if isinstance(value, Mapping):
+            return {self.merge(key, merged): self.merge(each, merged) for key, each in value.items()}
+        if isinstance(value, list | tuple | set):
+            return type(value)(self.merge(each, merged) for each in value)
+        return value
+
+    def populate(self, entities: Any, projections: str | Iterable[str]) -> None:
+        """Load projections such as `"name, project.full_name"` of entities. Local values stay."""
+        found = [entities] if isinstance(entities, Entity) else list(entities)
+        names = projections.split(",") if isinstance(projections, str) else list(projections)
+        paths = [tuple(each.strip().split(".")) for each in names if each.strip()]
+        natives = [each._native for each in found if each._type.natives and not each._native._page.new]
+        with translated():
+            projecting.load(self, natives, paths)
+
+    # --- commit ----------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Send everything recorded, all of it or nothing. ServerError where the room refuses; all stays recorded then."""
+        try:
+            with self._committing():
+                self.native.commit(on_conflict="mine")
+        except NativeError as error:
+            raise translation(error) from error
+
+    @contextlib.contextmanager
+    def _committing(self) -> Iterator[None]:
+        """What is done here ends with a commit of everything recorded."""
+        self._check_open()
+        count = len(self.recorded_operations)
+        yield
+        with self._lock:
+            del self.recorded_operations._records[:count]
+
+    def rollback(self) -> None:
+        """Forget everything recorded and every local value. Entities that were created are not part of the session any more."""
+        with translated():
+            self.native.rollback()
+        self.recorded_operations._records.clear()
+        self._pairs.clear()
+
+    def reset(self) -> None:
+        """Forget everything recorded and every entity; locations are configured again."""
+        with translated():
+            self.native.reset()
+        self.recorded_operations._records.clear()
+        self._pairs.clear()
+        self.cache.caches[0].clear()
+        configure_locations(self)
+        self._publish("ftrack.api.session.reset")
+
+    def close(self) -> None:
+        """Forget what is not committed and let go of the room. Again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self.recorded_operations._records.clear()
+        hub = getattr(self, "_event_hub", None)
+        if hub is not None:
+            hub.close()
+        self.native.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConnectionClosedError
+
+    # --- what is recorded ------------------------------------------------------------------------
+
+    @property
+    def created(self) -> list[Any]:
+        """New entities that are not committed."""
+        return self.wrap_all(self.native.created)
+
+    @property
+    def modified(self) -> list[Any]:
+        """Entities with changes that are not committed."""
+        return self.wrap_all(self.native.modified)
+
+    @property
+    def deleted(self) -> list[Any]:
+        """Entities whose deletion is not committed."""
+        return self.wrap_all(self.native.deleted)
+
+    def _note(self, record: tuple[Any, ...]) -> None:
+        if self.native._records():
+            self.recorded_operations._note(record)
+
+    def _note_create(self, entity: Entity, data: Mapping[str, Any]) -> None:
+        self._note((entity, data))
+
+    def _note_update(self, entity: Entity, name: str, old: Any, new: Any) -> None:
+        self._note((entity, name, old, new))
+
+    def _unnote(self, entity: Entity) -> None:
+        """Forget the last record, of an update that was refused."""
+        records = self.recorded_operations._records
+        if records and records[-1][0] is entity and self.native._records():
+            records.pop()
+
+    def _apply(self, operation: Operation) -> None:
+        """Do what an operation says."""
+        match operation:
+            case CreateEntityOperation():
+                self.create(operation.entity_type, {**operation.entity_data, **operation.entity_key})
+            case UpdateEntityOperation():
+                entity = self._of_key(operation.entity_type, operation.entity_key)
+                entity[operation.attribute_name] = operation.new_value
+            case DeleteEntityOperation():
+                self.delete(self._of_key(operation.entity_type, operation.entity_key))
+            case _:
+                raise OperationError(f"{operation!r} is no operation that a session can do")
+
+    def _of_key(self, entity_type: str, key: Mapping[str, Any]) -> Any:
+        if entity_type not in self.types:
+            raise UnrecognisedEntityTypeError(entity_type)
+        if not self.names[entity_type].natives:
+            return self.create(entity_type, key, reconstructing=True)
+        found = self.get(entity_type, [key[name] for name in self.names[entity_type].key])
+        if found is None:
+            raise ServerError(f"There is no {entity_type} {dict(key)!r}")
+        return found
+
+    def _take_back(self, record: tuple[Any, ...]) -> None:
+        """Undo what a record says that was done."""
+        entity = record[0]
+        if len(record) == 4:
+            attribute = entity.attributes.get(record[1])
+            attribute.forget(entity) if record[2] is NOT_SET else attribute.put(entity, record[2])
+        elif len(record) == 2:
+            self.native.delete(entity._native)
+        else:
+            raise OperationError("A deletion cannot be taken back; session.rollback() forgets everything")
+
+    # --- JSON ------------------------------------------------------------------------------------
+
+    def encode(self, data: Any, entity_attribute_strategy: str = "set_only") -> str:
+        """JSON text of entities, or of lists and dicts with entities in them.
+
+        "all" loads every attribute, "set_only" takes what is loaded or set, "modified_only" local changes,
+        "persisted_only" what the room said. ValueError for another.
+        """
+        with translated():
+            return encoding.encode(self, data, entity_attribute_strategy)
+
+    def decode(self, string: str) -> Any:
+        """What `encode` made, with entities of this session."""
+        return encoding.decode(self, string)
+
+    def entity_reference(self, entity: Entity) -> dict[str, Any]:
+        """What identifies an entity: `__entity_type__` and its key."""
+        return encoding.reference(entity)
+
+    def call(self, data: Any) -> list[Any]:
+        """Do actions as ftrack's API knows them: query, create, update, delete, reset_remote … ServerError for one that there is not."""
+        return calling.call(self, data)
+
+    _call = call
+
+    # --- components and locations ----------------------------------------------------------------
+
+    def create_component(self, path: str, data: Mapping[str, Any] | None = None, location: Any = "auto") -> Any:
+        """A new component of a file or a sequence `head.%04d.ext [1-5, 8]`, in a location.
+
+        "auto" picks one; None leaves the file where it is, and commits nothing.
+        """
+        return components.create_component(self, path, data, location)
+
+    def pick_location(self, component: Any = None) -> Any:
+        """The best location within reach, or the best that has some of a component; None where there is none."""
+        return components.pick_location(self, component)
+
+    def pick_locations(self, components_: Iterable[Any]) -> list[Any]:
+        """For each component the best location within reach that has some of it, or None."""
+        return components.pick_locations(self, components_)
+
+    def get_component_availability(self, component: Any, locations: Iterable[Any] | None = None) -> dict[str, float]:
+        """How much of a component is in each location (or in these), in percent by the location's id."""
+        return self.get_component_availabilities([component], locations)[0]
+
+    def get_component_availabilities(
+        self, components_: Iterable[Any], locations: Iterable[Any] | None = None
+    ) -> list[dict[str, float]]:
+        """As `get_component_availability`, for several, in their order."""
+        return components.component_availabilities(self, components_, locations)
+
+    # --- people and media ------------------------------------------------------------------------
+
+    def reset_remote(self, reset_type: str, entity: Any = None) -> Any:
+        """Reset something on the server: `"api_key"` of a user, for `{"api_key": …}`."""
+        with translated():
+            user = None if entity is None else entity._native
+            return {reset_type: self.native.reset_remote(reset_type, user)}  # type: ignore[arg-type]
+
+    def get_widget_url(self, name: str, entity: Any = None, theme: str | None = None) -> str:
+        """The address of a page for a person, "info", "tasks" or "tasks_browser", good for six minutes."""
+        with translated():
+            about = None if entity is None else entity._native
+            return self.native.widget_url(name, about, theme)  # type: ignore[arg-type]
+
+    def encode_media(self, media: Any, version_id: str | None = None, keep_original: Any = "auto") -> Any:
+        """A new job that makes what browsers play of a file or a FileComponent in ftrack.server."""
+        with translated(), self._committing():
+            return self.wrap(self.native.encode_media(getattr(media, "_native", media), version_id, keep_original))
+
+    def get_upload_metadata(
+        self, component_id: str, file_name: str, file_size: int, checksum: str | None = None
+    ) -> dict[str, Any]:
+        """The `url` and `headers` with which the bytes of a component are PUT."""
+        with translated():
+            found = self.native.upload_metadata(component_id, file_name, file_size, checksum)
+        return {"url": found.url, "headers": dict(found.headers), "component_id": component_id}
+
+    def send_user_invite(self, user: Any) -> None:
+        """Invite a user by mail."""
+        self.send_user_invites([user])
+
+    def send_user_invites(self, users: Iterable[Any]) -> None:
+        """Invite users by mail."""
+        with translated():
+            self.native.send_user_invites([each._native for each in users])
+
+
+class AutoPopulatingContext:
+    """A block with another `auto_populate`."""
+
+    def __init__(self, session: Session, auto_populate: bool) -> None:
+        self._session = session
+        self._value = auto_populate
+
+    def __enter__(self) -> None:
+        self._before = self._session.auto_populate
+        self._session.auto_populate = self._value
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self._session.auto_populate = self._before
+
+
+class OperationRecordingContext:
+    """A block with another `record_operations`."""
+
+    def __init__(self, session: Session, record_operations: bool) -> None:
+        self._session = session
+        self._value = record_operations
+
+    def __enter__(self) -> None:
+        self._before = self._session.record_operations
+        self._session.record_operations = self._value
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self._session.record_operations = self._before
+
+
+def _parts(key: Any) -> list[Any]:
+    """A key as its parts."""
+    if isinstance(key, str | bytes) or not isinstance(key, Iterable):
+        return [key]
+    return list(key.values()) if isinstance(key, Mapping) else list(key)
