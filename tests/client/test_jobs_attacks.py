@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from PIL import Image
 
 import recordroom as rr
+from recordroom.files.fixed import SERVER, UNMANAGED
 
 LONG_AGO = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 LATE = {"status": "running", "lease_ends": LONG_AGO}
@@ -62,3 +67,52 @@ def test_data_that_cannot_be_read_fails_its_job_at_once(session: Any, data: str)
     session.refresh(job)
     assert job["status"] == "failed"
     assert "InvalidValue: Job.data" in job["log"]
+
+
+def test_an_encoding_reads_nothing_but_what_lies_in_the_room(tmp_path: Path) -> None:
+    room, secret = tmp_path / "studio.room", tmp_path / "of another room.png"
+    Image.new("RGB", (64, 64), "red").save(secret)
+    with rr.connect(room) as owner:
+        owner.apply_template("core")
+        owner.apply_template("production")
+        user = owner.create("User", {"name": "mallory", "active": True})
+        user["roles"].append(owner.query("Role where name is contributor").one())
+        owner.commit()
+    jobs = []
+    with rr.connect(room, actor="mallory") as mallory:
+        for where, path in ((UNMANAGED, str(secret)), (SERVER, f"../../{secret.name}"), (SERVER, str(secret))):
+            component = mallory.create("FileComponent", {"name": "mine", "file_type": ".png"})
+            found = {"component": component, "location": mallory.get("Location", where), "resource_identifier": path}
+            mallory.create("ComponentLocation", found)
+            mallory.commit()
+            data = {
+                "output": [{"format": "image/jpeg", "component_id": str(uuid4())}],
+                "source_component_id": str(component["id"]),
+            }
+            jobs.append(mallory.jobs.submit("encode_media", data)["id"])
+    with rr.connect(room) as owner:
+        owner.jobs.run_pending()
+        for job in jobs:
+            assert owner.get("Job", job)["status"] == "failed", owner.get("Job", job)["log"]
+        assert owner.query("JobComponent").count() == 0
+
+
+@pytest.mark.parametrize(
+    "climbing", ["/../../{name}", "/../../../../../../../../../../../../../..{path}", "/a/../../{name}"]
+)
+def test_the_type_of_a_file_is_no_path_of_the_machine(session: Any, tmp_path: Path, climbing: str) -> None:
+    source, planted = tmp_path / "good.png", Path(tempfile.gettempdir(), f"planted {uuid4()}.py")
+    Image.new("RGB", (64, 64), "red").save(source)
+    component = session.create_component(source, location=SERVER)
+    component["file_type"] = climbing.format(name=planted.name, path=planted)
+    session.commit()
+
+    job = session.encode_media(component)
+    session.jobs.run_pending()
+    session.refresh(job)
+
+    try:
+        assert not planted.exists()
+        assert job["status"] == "done"
+    finally:
+        planted.unlink(missing_ok=True)

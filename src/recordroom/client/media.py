@@ -7,6 +7,7 @@ where a version was given. It names the outputs before they are there; the job's
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +29,7 @@ Keep = bool | Literal["auto"]
 
 MP4, IMAGE, THUMBNAIL = "ftrackreview-mp4", "ftrackreview-image", "thumbnail"
 _THUMBNAIL_SIZE = 300
+_ENDING = re.compile(r"(\.\w{1,20}){0,3}")
 
 
 # --- hand in --------------------------------------------------------------------------------------
@@ -90,8 +92,11 @@ def create_thumbnail(session: Session, entity: Entity, source: str | Path | Enti
     return made
 
 
-def _fetched(session: Session, component: Entity, folder: Path) -> Path:
-    (path,) = session.files.download(_component(component), folder / f"source{component['file_type'] or ''}")
+def _fetched(session: Session, component: Entity, folder: Path, location: str | None = None) -> Path:
+    ending = str(component["file_type"] or "")
+    # It is a word of whoever made the component, and no part of a path.
+    target = folder / f"source{ending if _ENDING.fullmatch(ending) else ''}"
+    (path,) = session.files.download(_component(component), target, location)
     return path
 
 
@@ -108,7 +113,8 @@ def encode(running: Running) -> dict[str, Any]:
         raise NotFound(type="FileComponent", entity=data["source_component_id"])
     with tempfile.TemporaryDirectory(prefix="recordroom-media-") as name:
         folder = Path(name)
-        path = _fetched(session, source, folder)
+        # From nowhere else: other locations are places of this machine, and whoever made the component has named the file there.
+        path = _fetched(session, source, folder, SERVER)
         running.log(f"Encoding {source['name']}{source['file_type'] or ''}, {source['size']} bytes.")
         made = media.encode(path, folder, progress=lambda part: running.progress(0.9 * part))
         running.check()
