@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 _MOMENTS = ("datetime", "date")
+_OWN: dict[str, type] = {"text": str, "long_text": str, "number": float, "integer": int, "boolean": bool}
 
 
 class Attributes:
@@ -139,13 +140,14 @@ class ScalarAttribute(Attribute):
         default = attribute.default
         self.default_value = NOT_SET if default is None else default
         self._shown = moments.shown if attribute.kind in _MOMENTS and not attribute.multi else None
+        self._own = None if attribute.multi else _OWN.get(attribute.kind)
         self._is_single = self._shown is None and not attribute.multi
         if not field.fixed:
             self.direct = (self.native, self.prepared)
 
     def prepared(self, value: Any) -> Any:
         """The native value of what is given."""
-        if value is None or value is NOT_SET or (self._is_single and type(value) is str):
+        if type(value) is self._own or value is None or value is NOT_SET or (self._is_single and type(value) is str):
             return value
         found = python_value(moments.plain(value), self._native_attribute)
         return found.date() if self.data_type == "date" and isinstance(found, dt.datetime) else found

@@ -97,7 +97,6 @@ class Session:
         self._lock = threading.RLock()
         self._closed = False
         self._plugin_paths = plugin_paths
-        self._is_logging = True
         self.cache = LayeredCache([MemoryCache()])
         self.cache_key_maker = cache_key_maker
 
@@ -135,7 +134,7 @@ class Session:
             )
             self.native.hooks.subscribe("file-type", self._file_type)
             if connect_hub:
-                self._event_hub.connect()
+                self._event_hub.connect_soon()
             self._discover_plugins(plugin_arguments)
             self.types.make_all()
             configure_locations(self)
@@ -485,7 +484,8 @@ class Session:
             self.recorded_operations._note(record)
 
     def _note_create(self, entity: Entity, data: Mapping[str, Any]) -> None:
-        self._note((entity, data))
+        if self.native._records():
+            self.recorded_operations._records.append((entity, data))
 
     def _note_update(self, entity: Entity, name: str, old: Any, new: Any) -> None:
         self._note((entity, name, old, new))

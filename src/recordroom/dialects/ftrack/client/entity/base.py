@@ -106,8 +106,7 @@ class Entity(MutableMapping[str, Any], metaclass=DynamicEntityTypeMetaclass):
         if attribute is None:
             raise KeyError(key)
         session = self.session
-        if session._is_logging:
-            session._note_update(self, key, attribute.get_local_value(self), value)
+        session._note_update(self, key, attribute.get_local_value(self), value)
         try:
             attribute.set_local_value(self, value)
         except NativeError as error:
