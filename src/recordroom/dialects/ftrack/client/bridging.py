@@ -49,6 +49,8 @@ class BridgedAccessor(native.Accessor):
     def write(self, path: str, chunks: Iterable[bytes], *, size: int | None = None, overwrite: bool = False) -> int:
         with self._named(path):
             self._make_room(path)
+            if self.bridged.exists(path) and self.bridged.is_container(path):
+                raise InvalidPath(where=self.where, path=path, reason="it is a container")
             if not overwrite and self.bridged.exists(path):
                 raise FileExists(where=self.where, path=path)
             data = self.bridged.open(path, "wb")

@@ -78,8 +78,12 @@ class FileWrapper(Data):
 
     def close(self) -> None:
         """Flush it and end; again does nothing."""
-        if not self.closed:
+        if self.closed:
+            return
+        try:
             super().close()
+        finally:
+            self.closed = True
             if hasattr(self.wrapped_file, "close"):
                 self.wrapped_file.close()
 
