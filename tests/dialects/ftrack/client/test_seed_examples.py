@@ -54,7 +54,7 @@ def test_connection_is_configured_by_environment_variables(connect: Dropins, mon
     monkeypatch.setenv("FTRACK_API_KEY", connect._given.get("api_key", "no key"))
 
     with ftrack_api.Session() as session:
-        assert session.query("Location").all()
+        assert session.query("User").all()
 
 
 def test_what_is_done_is_recorded_as_operations(session: Any, unique: Callable[[str], str], capsys: Any) -> None:
@@ -80,7 +80,7 @@ def test_what_is_done_is_recorded_as_operations(session: Any, unique: Callable[[
 
 def test_queries_see_what_is_committed(session: Any, unique: Callable[[str], str]) -> None:
     user = session.create("User", {"username": unique("some_unique_username")})
-    query = 'User where username is "{0}"'.format(user["username"])
+    query = 'User where username is "{}"'.format(user["username"])
 
     assert len(session.query(query)) == 0
     session.commit()
@@ -90,7 +90,7 @@ def test_queries_see_what_is_committed(session: Any, unique: Callable[[str], str
 def test_results_are_merged_with_local_changes(session: Any, user: Any) -> None:
     user = session.query("User").first()
     user["email"] = "me@example.com"  # Not yet committed to server.
-    retrieved = session.query('User where id is "{0}"'.format(user["id"])).one()
+    retrieved = session.query('User where id is "{}"'.format(user["id"])).one()
 
     assert retrieved["email"] == "me@example.com"
     assert retrieved is user
