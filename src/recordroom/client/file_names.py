@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from .entity import Entity
 
 __all__ = ["name_inside"]
+
+_APART = str.maketrans(
+    dict.fromkeys("/\\\0" + (":" if os.name == "nt" else ""), "_")
+)  # signs that lead elsewhere, somewhere
 
 
 def name_inside(component: Entity, outermost: Entity) -> str:
@@ -27,4 +33,4 @@ def _file_name(component: Entity) -> str:
 
 def _plain(name: str) -> str:
     """A name that stays in its folder."""
-    return name.replace("/", "_").replace("\0", "_") if name not in ("", ".", "..") else "_"
+    return name.translate(_APART) if name not in ("", ".", "..") else "_"

@@ -43,6 +43,7 @@ __all__ = ["Connection"]
 _LOG = logging.getLogger("recordroom.server")
 _MOST_WAITING = 16 * 2**20  # characters of packets that one does not read
 _MOST_SUBSCRIPTIONS = 1_000
+_MOST_EXPRESSIONS = 200_000  # characters in all of them: each is judged for each event
 _SILENT_SECONDS = 60.0  # without an answer to a heartbeat, after which nobody is there
 _MOST_METADATA = 16 * 2**10
 
@@ -70,6 +71,7 @@ class Connection:
         self._send = send
         self._heartbeat = heartbeat
         self._subscriptions: dict[str, Subscription] = {}
+        self._expressions: dict[str, int] = {}  # how long they are
         self._waiting: deque[str] = deque([CONNECTED])
         self._size = 0
         self._heard = asyncio.get_running_loop().time()  # when something came last
@@ -201,6 +203,8 @@ class Connection:
 
     async def _subscribe(self, asked: _Subscribing) -> None:
         identifier = _identifier(asked.subscriber)
+        if sum(self._expressions.values()) + len(asked.subscription) > _MOST_EXPRESSIONS:
+            raise InvalidRequest(reason="there is too much in the expressions of this connection")
         expression = parsed(asked.subscription)
         known = self._subscriptions.get(identifier)
         if known is not None:
@@ -215,11 +219,13 @@ class Connection:
         since = await self._channel.head()
         found = Subscription(identifier, expression, asked.subscriber, since, only_topic(expression))
         self._subscriptions[identifier] = found
+        self._expressions[identifier] = len(asked.subscription)
         self._channel.add(self, found)
 
     def _unsubscribe(self, asked: _Unsubscribing) -> None:
         identifier = _identifier(asked.subscriber)
         found = self._subscriptions.pop(identifier, None)
+        self._expressions.pop(identifier, None)
         if found is None:
             raise InvalidRequest(reason=f"there is no subscriber {identifier}")
         self._channel.drop(self, found)

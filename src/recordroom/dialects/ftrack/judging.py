@@ -23,6 +23,7 @@ _NEVER = object()
 _ORDERS: dict[str, Any] = {"<": op.lt, "<=": op.le, ">": op.gt, ">=": op.ge}
 _NEGATIVE = {"is_not": "is", "not_like": "like"}
 _SECOND = dt.timedelta(seconds=1)
+_LAST = dt.datetime.max.replace(tzinfo=dt.UTC) - _SECOND
 
 
 class Test(NamedTuple):
@@ -202,9 +203,9 @@ _READERS: dict[str, Any] = {
 def _within_second(value: Value, given: Given) -> Condition:
     try:
         moment = moment_of(given)
-    except ValueError:
+    except (ValueError, OverflowError):
         return _NOTHING
-    if moment.microsecond:
+    if moment.microsecond or moment > _LAST:
         return Compare("is", value, Literal(_shown(moment)))
     return And((Compare(">=", value, Literal(_shown(moment))), Compare("<", value, Literal(_shown(moment + _SECOND)))))
 

@@ -9,6 +9,7 @@ from ...model.ids import new_id, show_id
 from ...model.operations import Commit, Create, Delete, Link, Operation, Unlink
 from ...query.syntax import And, Compare, Literal, Path, Query, Selected
 from ...server.jobs import submit_encoding
+from .names import Type
 from .values import as_raw_id
 
 if TYPE_CHECKING:
@@ -47,13 +48,20 @@ async def get_widget_url(asked: Asked, operation: dict[str, Any]) -> Any:
     """The address of a page, with a token that ends soon."""
     entity = None
     if operation.get("entity_type") is not None:
-        native = (await asked.names())[str(operation["entity_type"])].native
+        native = _native((await asked.names())[str(operation["entity_type"])])
         key = operation.get("entity_key")
         only = key[0] if isinstance(key, list) and len(key) == 1 else key
         entity = (native, _id({**operation, "entity_key": only}, "entity_key"))
     name, theme = str(operation.get("name")), operation.get("theme")
     path = await asked.service.people.page_path(asked.identity, name, entity, theme if isinstance(theme, str) else None)
     return {"action": "get_widget_url", "widget_url": f"{asked.address}{path}"}
+
+
+def _native(type: Type) -> str:
+    """The type here; InvalidRequest where there are no such entities."""
+    if not type.natives:
+        raise InvalidRequest(reason=f"there are no pages about {type.name}")
+    return type.native
 
 
 async def encode_media(asked: Asked, operation: dict[str, Any]) -> Any:

@@ -1,0 +1,34 @@
+"""Names of components on this machine: whatever people call them, they stay in their folder, on any system."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from recordroom.client.file_names import name_inside
+
+
+def component(name: str, container: Any = None, file_type: str = "") -> Any:
+    return Component(name, container, file_type)
+
+
+class Component(dict[str, Any]):
+    def __init__(self, name: str, container: Any, file_type: str) -> None:
+        super().__init__(id="1", name=name, container=container, file_type=file_type)
+        self._type = "ContainerComponent"
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../../x", "/etc/passwd", "..\\..\\x", "a\\b", "\0", "a/../../b"])
+def test_a_name_is_one_name(name: str) -> None:
+    outermost = component("all")
+    for found in (
+        name_inside(component(name, outermost), outermost),
+        name_inside(component("x", outermost, file_type=name), outermost),
+        name_inside(component("x", component(name, outermost)), outermost).partition("/")[0],
+    ):
+        assert found not in ("", ".", "..")
+        assert not set("/\\\0") & set(found)
