@@ -6,7 +6,6 @@ import datetime as dt
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -92,7 +91,7 @@ def _date(value: dt.date) -> Shown:
 
 
 def _hyperlink(value: str) -> Shown:
-    return Shown("link" if urlsplit(value).scheme in ("http", "https") else "text", value)
+    return Shown("link" if value.lower().startswith(("http://", "https://")) else "text", value)
 
 
 def _color(value: str) -> Shown:
