@@ -12,7 +12,8 @@ from ...query.syntax import AGGREGATES, Call, Path, Query, Selected
 from .configurations import Configuration
 from .emitting import Emitter
 from .names import Names, Type
-from .queries import Rewriter, Scope, parsed, uses_custom_attributes
+from .parsing import parsed
+from .queries import Rewriter, Scope, uses_custom_attributes
 from .reading import ORDER, Node, Reader, tree_of
 from .values import shown_column
 from .virtual import virtual_rows

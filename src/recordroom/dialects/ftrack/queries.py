@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from ...errors import InvalidQuery, UnknownAttribute
 from ...query import syntax
-from ...query.grammar import parse
 from ...query.syntax import (
     And,
     Between,
@@ -35,18 +34,12 @@ from . import tables
 from .configurations import Configuration
 from .judging import Among, Test, Tests, Within
 from .names import Field, Names, Pair, Type
-from .text import readable
 from .trees import ID, NEVER, THERE, all_of, any_such, given, has_such, of_natives, of_project, one_of
 
-__all__ = ["Rewriter", "parsed", "uses_custom_attributes"]
+__all__ = ["Rewriter", "uses_custom_attributes"]
 
 _TEXT = Field(name="key", form="scalar")
 _MOST_ANCESTORS = 8
-
-
-def parsed(text: str) -> Query:
-    """The tree of a query of the dialect, with its names."""
-    return parse(readable(text))
 
 
 def uses_custom_attributes(text: str) -> bool:

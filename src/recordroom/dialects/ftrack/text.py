@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["readable"]
+__all__ = ["pieces", "readable"]
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)|(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<sign><=|>=|!=|<>|==?|[<>(),])|(?P<word>[^\s"'<>=!(),]+)|(?P<rest>.)""",
@@ -41,38 +41,65 @@ _OPERATORS = frozenset(
 _CONSTANTS = frozenset({"true", "false", "none", "null"})
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\Z")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_HEX = "[0-9a-fA-F]"
+_ID = re.compile(f"{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}")
+_ONE = f"(?:{_ID.pattern}|\"{_ID.pattern}\"|'{_ID.pattern}')"
+_IDS = re.compile(rf"\s*{_ONE}(?:\s*,\s*{_ONE})*\s*(?=\))")
+_LISTS = ("in", "not_in")
+Piece = tuple[str, str | list[str] | None]
 
 
 def readable(text: str) -> str:
     """The query with quotes around values that have none."""
-    return "".join(_pieces(text))
+    return "".join(piece for piece, _ in pieces(text))
 
 
-def _pieces(text: str) -> Iterator[str]:
-    before, listing, depth = "", 0, 0  # the last word or sign; the depth at which a list of values stands
-    for match in _TOKEN.finditer(text):
-        kind, token = match.lastgroup, match[0]
+def pieces(text: str) -> Iterator[Piece]:
+    """The readable query piece by piece. With each the value that it writes, or the ids; None where it is something else."""
+    before, listing, depth, at = "", 0, 0, 0  # the last word or sign; the depth at which a list of values stands
+    while match := _TOKEN.match(text, at):
+        kind, token, at = match.lastgroup, match[0], match.end()
         if kind == "space":
-            yield token
+            yield token, None
             continue
         lower = token.lower()
         if token == "(":
             depth += 1
-            if before in ("in", "not_in"):
+            listed = _IDS.match(text, at) if before in _LISTS else None
+            if listed is not None:
+                yield token, None
+                yield _listed(listed[0])
+                before, at = "", listed.end()
+                continue
+            if before in _LISTS:
                 listing = depth
         elif token == ")":
             listing = 0 if listing == depth else listing
             depth -= 1
         elif listing == depth and listing and before == "(" and lower == "select":
             listing = 0
+        among = bool(listing) and listing == depth and before in ("(", ",")
         if kind == "text":
             # What follows may stand right behind.
-            yield f"{_escaped(token)} "
-        elif kind == "word" and (before in _OPERATORS or (listing and listing == depth and before in ("(", ","))):
-            yield _value(token, lower)
+            piece = f"{_escaped(token)} "
+            yield piece, _plain(piece) if among or before in _OPERATORS else None
+        elif kind == "word" and (before in _OPERATORS or among):
+            piece = _value(token, lower)
+            yield piece, _plain(piece)
         else:
-            yield token
+            yield token, None
         before = "" if kind == "text" or before in _OPERATORS else lower
+
+
+def _listed(text: str) -> Piece:
+    """A list of nothing but ids, as one piece: there may be thousands."""
+    ids = _ID.findall(text)
+    return ",".join(f'"{each}"' for each in ids), ids
+
+
+def _plain(piece: str) -> str | None:
+    """The value that a piece writes in quotes, where nothing in it is escaped."""
+    return piece.rstrip()[1:-1] if piece[0] in "\"'" and "\\" not in piece else None
 
 
 def _value(token: str, lower: str) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from ....client.pause import paused_collector
 from ....client.results import QueryResult as NativeResult
 from ....query.syntax import Path, Query, Selected
-from ..queries import parsed
+from ..parsing import parsed
 from .exception import MultipleResultsFoundError, NoResultFoundError, translated
 from .projecting import Split, load_split, split
 from .reaching import rows_of
