@@ -267,7 +267,7 @@ def test_processes_migrate_a_room_on_postgres_at_once(places_postgres: Places, p
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f"SET search_path TO {schema}".encode())
         connection.execute("ALTER TABLE rr_room DROP COLUMN access_revision")
-        connection.execute("DROP TABLE rr_delivery, rr_secret")
+        connection.execute("DROP TABLE rr_delivery, rr_secret, rr_file, rr_upload")
         connection.execute("UPDATE rr_room SET format = 1")
 
     assert open_at_once(places_postgres()) == ["1 []"] * 3
