@@ -9,7 +9,7 @@ import json
 
 from ...errors import Error, InvalidRequest
 
-__all__ = ["InvalidAction", "body_of", "status_of"]
+__all__ = ["InvalidAction", "body_of", "status_of", "told"]
 
 _BRACES = str.maketrans("{}", "()")
 
@@ -34,11 +34,15 @@ _NAMES = {
 }
 
 
+def told(error: Error) -> tuple[str, str]:
+    """The name of an error there, and what it says."""
+    name = _NAMES.get(error.code, "ValidationError" if error.status < 500 else "ServerError")
+    return name, error.message.translate(_BRACES)
+
+
 def body_of(error: BaseException) -> bytes:
     """The answer that says what went wrong. What was not raised on purpose tells nothing about itself."""
-    named = error if isinstance(error, Error) else Error()
-    name = _NAMES.get(named.code, "ValidationError" if named.status < 500 else "ServerError")
-    content = named.message.translate(_BRACES)
+    name, content = told(error if isinstance(error, Error) else Error())
     return json.dumps({"exception": name, "content": content, "error_code": None}).encode()
 
 

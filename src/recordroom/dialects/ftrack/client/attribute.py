@@ -18,7 +18,7 @@ from ..names import Field
 from ..values import python_value
 from . import moments, working
 from .collection import Collection, CustomAttributeCollectionProxy, KeyValueMappedCollectionProxy, PairCollection
-from .exception import ImmutableAttributeError
+from .exception import ImmutableAttributeError, ServerError
 from .natives import attribute_of, peek, raw_reference
 
 if TYPE_CHECKING:
@@ -139,9 +139,14 @@ class ScalarAttribute(Attribute):
         self._native_attribute = attribute
         default = attribute.default
         self.default_value = NOT_SET if default is None else default
-        self._shown = moments.shown if attribute.kind in _MOMENTS and not attribute.multi else None
+        self._shown: Callable[[Any], Any] | None = None
+        if attribute.kind in _MOMENTS and not attribute.multi:
+            self._shown = moments.shown
+        elif field.told:
+            told = field.told
+            self._shown = lambda value: told.get(value, value)
         self._own = None if attribute.multi else _OWN.get(attribute.kind)
-        self._is_single = self._shown is None and not attribute.multi
+        self._is_single = attribute.kind not in _MOMENTS and not attribute.multi
         if not field.fixed:
             self.direct = (self.native, self.prepared)
 
@@ -149,7 +154,11 @@ class ScalarAttribute(Attribute):
         """The native value of what is given."""
         if type(value) is self._own or value is None or value is NOT_SET or (self._is_single and type(value) is str):
             return value
-        found = python_value(moments.plain(value), self._native_attribute)
+        try:
+            found = python_value(moments.plain(value), self._native_attribute)
+        except (ValueError, TypeError, OverflowError):
+            # The session behind says what is wrong with it.
+            return value
         return found.date() if self.data_type == "date" and isinstance(found, dt.datetime) else found
 
     def get_value(self, entity: Entity) -> Any:
@@ -199,14 +208,9 @@ class ReferenceAttribute(Attribute):
 
     def get_value(self, entity: Entity) -> Any:
         """The value."""
-        native = entity._native
-        for name in self.field.natives:
-            value = attribute_of(native, name)
-            if value is NOT_SET:
-                return NOT_SET
-            if value is not None:
-                return entity.session.wrap(value)
-        return None
+        values = [attribute_of(entity._native, name) for name in self.field.natives]
+        found = next((each for each in values if each is not None and each is not NOT_SET), None)
+        return _nothing(values) if found is None else entity.session.wrap(found)
 
     def put(self, entity: Entity, value: Any) -> None:
         """Hand a value over."""
@@ -239,12 +243,8 @@ class KeyAttribute(Attribute):
 
     def get_value(self, entity: Entity) -> Any:
         """The value."""
-        native = entity._native
-        for name in self.field.natives:
-            raw = raw_reference(native, name)
-            if raw is not None:
-                return NOT_SET if raw is NOT_SET else show_id(raw)
-        return None
+        raws = [raw_reference(entity._native, name) for name in self.field.natives]
+        return next((show_id(raw) for raw in raws if raw is not None and raw is not NOT_SET), _nothing(raws))
 
     def put(self, entity: Entity, value: Any) -> None:
         """Hand a value over."""
@@ -379,7 +379,7 @@ def _end(entity: Entity, field: Field, value: Any) -> Any:
         end = native._session.get(native._facts.attributes[name].target, found)
         if end is not None:
             return end
-    raise KeyError(f"{entity.entity_type}.{field.name}: nothing has the id {found}")
+    raise ServerError(f"{entity.entity_type}.{field.name}: nothing has the id {found}")
 
 
 def _first_known(entity: Entity, field: Field, raws: list[Any], show: Callable[[Any, Any], Any]) -> Any:

@@ -275,6 +275,16 @@ class CustomAttributeCollectionProxy(MappedCollectionProxy):
                 found.setdefault(each.key, each)
         return found
 
+    def _configuration(self, key: str) -> Configuration:
+        """That of a key, which may be new in the room."""
+        found = self._configurations().get(key)
+        if found is None and self.entity.session.native._learn_schema():
+            self.entity.session._forget_configurations()
+            found = self._configurations().get(key)
+        if found is None:
+            raise KeyError(key)
+        return found
+
     def _project(self) -> str | None:
         native = self.entity._native
         if native._type == "Project":
@@ -284,10 +294,10 @@ class CustomAttributeCollectionProxy(MappedCollectionProxy):
 
     def get_configuration_id_from_key(self, key: str) -> str:
         """The id of the configuration that gives a key. KeyError where none does."""
-        return self._configurations()[key].id
+        return self._configuration(key).id
 
     def __getitem__(self, key: str) -> Any:
-        configuration = self._configurations()[key]
+        configuration = self._configuration(key)
         value = attribute_of(self.entity._native, configuration.native)
         if value is None:
             return configuration.default
@@ -295,13 +305,13 @@ class CustomAttributeCollectionProxy(MappedCollectionProxy):
         return moments.shown(value) if attribute.kind in ("datetime", "date") and value is not NOT_SET else value
 
     def __setitem__(self, key: str, value: Any) -> None:
-        configuration = self._configurations()[key]
+        configuration = self._configuration(key)
         self._note()
         native = self.entity._native
         native[configuration.native] = python_value(moments.plain(value), native._facts.attribute(configuration.native))
 
     def __delitem__(self, key: str) -> None:
-        configuration = self._configurations()[key]
+        configuration = self._configuration(key)
         self._note()
         self.entity._native[configuration.native] = None
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .... import errors
+from ..errors import told
 
 __all__ = [
     "AccessorContainerNotEmptyError",
@@ -389,7 +390,9 @@ def translation(error: errors.Error) -> Error:
     """What an error of recordroom is for scripts; ServerError where it is nothing else."""
     kind = next((mine for theirs, mine in _KINDS if isinstance(error, theirs)), ServerError)
     made = kind.__new__(kind)
-    Error.__init__(made, error.message)
+    # Scripts look for the names that a server gives to errors.
+    message = "Server reported error: {}({})".format(*told(error)) if issubclass(kind, ServerError) else error.message
+    Error.__init__(made, message)
     return made
 
 

@@ -40,7 +40,7 @@ def raw_reference(native: Entity, name: str) -> Any:
         load_more(native, name)
         page, row = native._place()
         raw = page.raw(name, row)
-    return None if raw is NOT_SET and page.new else raw
+    return raw
 
 
 def peek(native: Entity, name: str, *, local: bool | None = None) -> Any:
@@ -56,9 +56,18 @@ def peek(native: Entity, name: str, *, local: bool | None = None) -> Any:
 
 def attribute_of(native: Entity, name: str) -> Any:
     """The value of an attribute, loaded with all plain ones where it has to be."""
-    if name not in native._page.columns:
+    page = native._page
+    if name not in page.columns:
+        if page.new and not _is_given(native, name):
+            return NOT_SET
         load_more(native, name)
     return native[name]
+
+
+def _is_given(native: Entity, name: str) -> bool:
+    """Whether a new entity has a value: what nobody gave is not known until it is committed."""
+    edits = native._edits
+    return (edits is not None and name in edits) or native._facts.defaults.get(name) is not None
 
 
 def follow(natives: Iterable[Entity], path: str) -> list[Entity]:

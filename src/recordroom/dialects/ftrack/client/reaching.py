@@ -20,7 +20,7 @@ from ..reading import Reader
 if TYPE_CHECKING:
     from ....client.session import Session as NativeSession
 
-__all__ = ["load_configurations", "rows_of"]
+__all__ = ["load_configurations", "reader_of", "rows_of", "run"]
 
 R = TypeVar("R")
 _PAGE = 500
@@ -43,7 +43,7 @@ class _Room:
 
 def load_configurations(native: NativeSession, names: Names) -> list[Configuration]:
     """The custom attributes of a room."""
-    return _run(configurations_of(_reader(native, names, ())))
+    return run(configurations_of(reader_of(native, names, ())))
 
 
 def rows_of(
@@ -55,7 +55,7 @@ def rows_of(
     while limit is None or len(found) < limit:
         size = _PAGE if limit is None else min(_PAGE, limit - len(found))
         question.tree = replace(question.tree, offset=offset)
-        answer = _run(answered(_reader(native, names, configurations), question, size))
+        answer = run(answered(reader_of(native, names, configurations), question, size))
         found += answer["data"]
         offset = answer["metadata"]["next"]["offset"]
         if offset is None:
@@ -63,11 +63,13 @@ def rows_of(
     return found
 
 
-def _reader(native: NativeSession, names: Names, configurations: Sequence[Configuration]) -> Reader:
+def reader_of(native: NativeSession, names: Names, configurations: Sequence[Configuration]) -> Reader:
+    """A reader of the room of a session."""
     return Reader(cast(Any, _Room(native)), names, configurations)
 
 
-def _run(coroutine: Coroutine[Any, Any, R]) -> R:
+def run(coroutine: Coroutine[Any, Any, R]) -> R:
+    """What a coroutine gives that waits for nothing else than this room."""
     try:
         coroutine.send(None)
     except StopIteration as done:

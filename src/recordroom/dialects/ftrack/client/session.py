@@ -17,14 +17,15 @@ from typing import Any, Self
 from ....client.entity import Entity as Native
 from ....client.session import Session as NativeSession
 from ....client.session import _populating, _recording
-from ....errors import Error as NativeError
-from ....model.ids import as_id
+from ....model.ids import as_id, show_id
 from ....query.syntax import Query
 from ..asking import Question
 from ..configurations import Configuration
+from ..definitions import CONFIGURATION
 from ..names import Names, Type, names_of
 from . import calling, components, connecting, encoding, plugin, projecting
 from .cache import LayeredCache, MemoryCache
+from .defining import defined, dropped
 from .encoding import OperationPayload
 from .ensuring import ensure
 from .entity.base import Entity
@@ -37,7 +38,6 @@ from .exception import (
     ServerError,
     UnrecognisedEntityTypeError,
     translated,
-    translation,
 )
 from .operation import CreateEntityOperation, DeleteEntityOperation, Operation, Operations, UpdateEntityOperation
 from .query import QueryResult
@@ -118,6 +118,7 @@ class Session:
         self._names = connecting.names_in(self.native)
         self._configurations: list[Configuration] | None = None
         self._custom: dict[str, list[Configuration]] = {}
+        self._defining: list[Any] = []
         self._pairs = Virtuals(self)
         self.recorded_operations = Operations(self)
         self._classes: dict[type[Native], type[Entity]] = {}
@@ -415,11 +416,27 @@ class Session:
 
     def commit(self) -> None:
         """Send everything recorded, all of it or nothing. ServerError where the room refuses; all stays recorded then."""
-        try:
-            with self._committing():
-                self.native.commit(on_conflict="mine")
-        except NativeError as error:
-            raise translation(error) from error
+        with translated(), self._committing():
+            gone = self._gone_configurations()
+            if self._defining:
+                defined(self, [each for each in self._defining if each._state() == "created"])
+            self.native.commit(on_conflict="mine")
+            if self._defining or gone:
+                self._forget_configurations()
+            if gone:
+                dropped(self, gone)
+                self._forget_configurations()
+
+    def _gone_configurations(self) -> list[Configuration]:
+        """The custom attributes whose end is not committed."""
+        ids = {show_id(each._id) for each in self.native.deleted if each._type == CONFIGURATION}
+        return [each for each in self.configurations if each.id in ids] if ids else []
+
+    def _forget_configurations(self) -> None:
+        """Ask for the custom attributes again when they are needed."""
+        self._configurations = None
+        self._custom.clear()
+        self._defining.clear()
 
     @contextlib.contextmanager
     def _committing(self) -> Iterator[None]:
@@ -436,6 +453,7 @@ class Session:
             self.native.rollback()
         self.recorded_operations._records.clear()
         self._pairs.clear()
+        self._defining.clear()
 
     def reset(self) -> None:
         """Forget everything recorded and every entity; locations are configured again."""
@@ -443,6 +461,7 @@ class Session:
             self.native.reset()
         self.recorded_operations._records.clear()
         self._pairs.clear()
+        self._forget_configurations()
         self.cache.caches[0].clear()
         configure_locations(self)
         self._publish("ftrack.api.session.reset")
@@ -586,6 +605,8 @@ class Session:
 
     def reset_remote(self, reset_type: str, entity: Any = None) -> Any:
         """Reset something on the server: `"api_key"` of a user, for `{"api_key": …}`."""
+        if entity is not None and entity.entity_type != "User":
+            raise ServerError(f"{reset_type} of {entity.entity_type}: only users have one")
         with translated():
             user = None if entity is None else entity._native
             return {reset_type: self.native.reset_remote(reset_type, user)}  # type: ignore[arg-type]

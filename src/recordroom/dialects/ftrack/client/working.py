@@ -19,10 +19,10 @@ __all__ = ["WORKERS"]
 _DEEPEST = 64
 
 
-def _above(native: Native | None) -> list[Native]:
+def _above(native: Any) -> list[Native]:
     """A context and those above it, from the top down."""
     found: list[Native] = []
-    while native is not None and native not in found:
+    while native and native not in found:
         found.append(native)
         native = attribute_of(native, "parent")
     return found[::-1]
@@ -34,7 +34,7 @@ def _link(entity: Entity) -> list[dict[str, Any]]:
         if native._type != "AssetVersion":
             return [_part(each) for each in _above(native)]
         asset = attribute_of(native, "asset")
-        if asset is None:
+        if not asset:
             return []
         name = f"{attribute_of(asset, 'name')} - v{attribute_of(native, 'version') or 0}"
         parts = [_part(each) for each in _above(attribute_of(asset, "parent"))]
@@ -66,7 +66,7 @@ def _descendants(entity: Entity) -> list[Any]:
 def _parent_type(entity: Entity) -> str | None:
     native = entity._native
     for name, said in tables.PARENT_TYPES.items():
-        if raw_reference(native, name) is not None:
+        if raw_reference(native, name):
             return "show" if name == "context" and native[name]._type == "Project" else said
     return None
 

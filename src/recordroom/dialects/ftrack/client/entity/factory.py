@@ -8,6 +8,7 @@ from typing import Any
 from .asset_version import AssetVersion
 from .base import DynamicEntityTypeMetaclass, Entity
 from .component import Component, CreateThumbnailMixin
+from .custom_attribute import CustomAttributeConfiguration
 from .job import Job
 from .location import Location
 from .note import CreateNoteMixin, Note
@@ -21,6 +22,7 @@ _HELPERS: dict[str, type] = {
     "AssetVersion": AssetVersion,
     "Component": Component,
     "ContainerComponent": Component,
+    "CustomAttributeConfiguration": CustomAttributeConfiguration,
     "FileComponent": Component,
     "Job": Job,
     "Location": Location,

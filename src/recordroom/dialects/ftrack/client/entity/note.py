@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..attribute import native_value
 from .base import Entity
 
 __all__ = ["CreateNoteMixin", "Note"]
@@ -13,6 +14,12 @@ __all__ = ["CreateNoteMixin", "Note"]
 
 class Note(Entity):
     """What somebody says about something."""
+
+    def _construct(self, data: Mapping[str, Any], reconstructing: bool) -> None:
+        super()._construct(data, reconstructing)
+        category = native_value(data.get("category")) or data.get("category_id")
+        if category is not None and not reconstructing:
+            self.session.native.create("NoteLabelLink", {"note": self._native, "label": category})
 
     def create_reply(self, content: str, author: Any) -> Any:
         """A new reply; it is committed with the rest."""
