@@ -151,9 +151,23 @@ class _Sending:
         """Forget what was sent, here and at the server, as far as it can be reached."""
         self._unfinished.forget()
         for part in self._parts:
-            with contextlib.suppress(Error):
-                if part.place:
-                    self._caller.do(Request(method="DELETE", path=part.place, retry=NEVER))
+            if part.place:
+                with contextlib.suppress(Error):
+                    self._delete(part)
+
+    def _delete(self, part: Part) -> None:
+        tries = Tries(_BUSY)
+        while True:
+            try:
+                self._caller.do(Request(method="DELETE", path=part.place, retry=NEVER))
+            except UploadBusy:
+                # The server may still be reading what broke off.
+                pause = tries.after_break()
+                if pause is None:
+                    raise
+                time.sleep(pause)
+            else:
+                return
 
     def checksum(self) -> str:
         """The SHA-256 of all of it."""
