@@ -9,13 +9,17 @@ import contextlib
 import json
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
 import urllib3
 
+from tests.conftest import Places
 from tests.dialects.ftrack.hubs import Stage, stage
+from tests.server.test_files import files_folder, make_room
 
-__all__ = ["PEOPLE", "SECRET", "Yard", "new", "yard_at"]
+__all__ = ["PEOPLE", "SECRET", "Yard", "new", "yard_at", "yards"]
 
 SECRET = "Sesame"
 PEOPLE = ("mallory", "gus", "looker")
@@ -93,6 +97,16 @@ class Yard:
         assert isinstance(answer, dict), answer
         assert answer["exception"] != "ServerError", operation
         return str(answer["exception"])
+
+
+def yards(request: pytest.FixtureRequest, folder: Path) -> Iterator[Yard]:
+    """For fixtures with the parameters DATABASES: a yard on that database."""
+    places = Places(folder, request.getfixturevalue("postgres_url") if request.param == "postgresql" else "")
+    where = places("yard")
+    make_room(where, files_folder(where, folder), ())
+    with yard_at(where) as found:
+        yield found
+    places.clean()
 
 
 @contextlib.contextmanager

@@ -6,20 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import DATABASES, Places
-from tests.server.outsiders import Yard, new, yard_at
-from tests.server.test_files import files_folder, make_room
+from tests.conftest import DATABASES
+from tests.server.outsiders import Yard, new, yards
 
 
 @pytest.fixture(scope="module", params=DATABASES)
 def yard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    folder = tmp_path_factory.mktemp("yard")
-    places = Places(folder, request.getfixturevalue("postgres_url") if request.param == "postgresql" else "")
-    where = places("yard")
-    make_room(where, files_folder(where, folder), ())
-    with yard_at(where) as found:
-        yield found
-    places.clean()
+    yield from yards(request, tmp_path_factory.mktemp("yard"))
 
 
 def test_bytes_of_a_deleted_component_are_not_had_by_making_it_anew(yard: Yard) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import urllib3
 
-from tests.server.outsiders import SECRET, Yard, new, yard_at
+from tests.conftest import DATABASES
+from tests.server.outsiders import SECRET, Yard, new, yards
 
 HARM = """"><script>alert(1)</script><img src=x onerror=alert(2)>'{{7*7}}</title></h1><svg onload=alert(3)>"""
 SCHEMA = """
@@ -40,9 +41,9 @@ class Seen(HTMLParser):
         self.addresses += [value or "" for name, value in attrs if name in ("href", "src", "action", "formaction")]
 
 
-@pytest.fixture(scope="module")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    with yard_at(str(tmp_path_factory.mktemp("pages") / "pages.room")) as found:
+@pytest.fixture(scope="module", params=DATABASES)
+def yard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    for found in yards(request, tmp_path_factory.mktemp("yard")):
         found.session.apply_schema(SCHEMA)
         yield found
 

@@ -15,13 +15,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from recordroom.server.logs import configure
-from tests.server.outsiders import PEOPLE, SECRET, Yard, new, yard_at
+from tests.conftest import DATABASES
+from tests.server.outsiders import PEOPLE, SECRET, Yard, new, yards
 
 
-@pytest.fixture(scope="module")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    with yard_at(str(tmp_path_factory.mktemp("yard") / "yard.room")) as found:
-        yield found
+@pytest.fixture(scope="module", params=DATABASES)
+def yard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    yield from yards(request, tmp_path_factory.mktemp("yard"))
 
 
 def unnumbered(text: str, *ids: str) -> str:
@@ -234,6 +234,31 @@ def test_a_batch_that_goes_wrong_at_its_end_has_changed_nothing(yard: Yard) -> N
     for last in (theirs, {"action": "nonsense"}, {"action": "query", "expression": "No"}, {"action": "encode_media"}):
         assert isinstance(yard.api("mallory", *bomb, last), dict)
         assert yard.api("mallory", {"action": "query", "expression": count})[0]["data"] == []
+
+
+def test_questions_in_one_request_are_counted(yard: Yard) -> None:
+    question = {"action": "query", "expression": "select name from Context"}
+
+    assert len(yard.api("mallory", *[question] * 1_000)) == 1_000
+    assert yard.api("mallory", *[question] * 1_001)["exception"] == "ValidationError"
+
+
+def test_circles_that_somebody_made_of_parents_end_nothing(yard: Yard) -> None:
+    first, second = new(), new()
+    assert yard.make("mallory", "Folder", first, name="a", parent=str(yard.open["id"])).status == 200
+    assert yard.make("mallory", "Folder", second, name="b", parent=first).status == 200
+    assert yard.commit(
+        "mallory", {"op": "Update", "type": "Folder", "ids": [first], "columns": {"parent": [second]}}
+    ).status in (200, 422)
+
+    for asked in ("select link, ancestors, descendants from Folder", "Folder where ancestors any (name is x)"):
+        assert isinstance(yard.api("mallory", {"action": "query", "expression": asked}), list)
+    with socket_of(yard, "mallory") as found:
+        assert found.subscribe("topic=ftrack.update", "all")
+        update = {"op": "Update", "type": "Folder", "ids": [second], "columns": {"description": ["x"]}}
+        assert yard.commit("mallory", update).status == 200
+        while not any("ftrack.update" in each for each in found.came):
+            found.came.append(str(found.socket.recv(20)))
 
 
 # --- the hub ----------------------------------------------------------------------------------------------

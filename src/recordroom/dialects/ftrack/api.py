@@ -24,6 +24,7 @@ __all__ = ["Api"]
 
 _LOG = logging.getLogger("recordroom.server")
 _JSON = "application/json"
+_MOST_QUESTIONS = 1_000  # each answer is held until the last is there
 _HARMLESS = ("query", "query_server_information", "query_schemas")
 
 
@@ -82,6 +83,8 @@ async def results(asked: Asked, operations: list[dict[str, Any]]) -> list[Any]:
     """The result of each operation. What changes entities is one commit, which stands where the last of it does."""
     actions = [_action_of(each) for each in operations]
     writing = [place for place, action in enumerate(actions) if action in WRITES]
+    if len(actions) - len(writing) > _MOST_QUESTIONS:
+        raise InvalidRequest(reason=f"at most {_MOST_QUESTIONS} operations in one request that ask for something")
     if writing:
         await _check_others(asked, operations)
     found: list[Any] = [None] * len(operations)
