@@ -19,7 +19,7 @@ from tests.dialects.ftrack.hubs import Stage
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    import ftrack_api.exception
+    import ftrack_api
     import ftrack_api.structure.id
     import ftrack_api.structure.standard
 
@@ -28,6 +28,14 @@ with warnings.catch_warnings():
 def session(studio: Stage) -> Iterator[Any]:
     with served_dropins(studio) as dropins:
         yield dropins()
+
+
+@pytest.fixture(scope="module")
+def unmodified(studio: Stage) -> Iterator[Any]:
+    with ftrack_api.Session(
+        studio.server.url, studio.key, studio.user, plugin_paths=[], schema_cache_path=False
+    ) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +79,12 @@ KINDS = ["file", "sequence", "member", "unpadded", "container", "inside"]
     ],
 )
 def test_places_are_those_of_the_unmodified_client(
-    connect: Any, components: dict[str, Any], kind: str, name: str, given: dict[str, Any]
+    unmodified: Any, components: dict[str, Any], kind: str, name: str, given: dict[str, Any]
 ) -> None:
     mine = {"StandardStructure": StandardStructure, "IdStructure": IdStructure}[name]
     module = {"StandardStructure": ftrack_api.structure.standard, "IdStructure": ftrack_api.structure.id}[name]
     component = components[kind]
-    same = connect().get(component.entity_type, component["id"])
+    same = unmodified.get(component.entity_type, component["id"])
 
     found = mine(**given).get_resource_identifier(component)
 

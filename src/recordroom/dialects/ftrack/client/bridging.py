@@ -177,7 +177,7 @@ def _shown_accessor(session: Any, accessor: Any) -> Any:
         return NOT_SET
     if isinstance(accessor, BridgedAccessor):
         return accessor.bridged
-    if isinstance(accessor, NativeDisk):
+    if type(accessor) is NativeDisk:
         shown = DiskAccessor(accessor.prefix or "")
         shown.native = accessor
         return shown

@@ -35,7 +35,11 @@ class DynamicEntityTypeMetaclass(type(MutableMapping)):  # type: ignore[misc]
         return f"<dynamic ftrack class {cls.__name__!r}>"
 
 
-class Entity(MutableMapping[str, Any], metaclass=DynamicEntityTypeMetaclass):
+class _EntityBase:
+    """First among the bases: with it, Python lets an instance change to a class with something mixed in."""
+
+
+class Entity(_EntityBase, MutableMapping[str, Any], metaclass=DynamicEntityTypeMetaclass):
     """One thing of a type. What is set stays local until `session.commit()`; `del entity[name]` forgets it."""
 
     entity_type: ClassVar[str] = ""

@@ -47,7 +47,7 @@ def _part(name: str, doc: str) -> Any:
     def put(self: Location, value: Any) -> None:
         made = TO_NATIVE[name](self.session, value)
         self.session.native.locations.configure(self._native, **{name: made})
-        if made is not None:
+        if made is not None and made is not value:
             self.__dict__.setdefault("_parts", {})[name] = made, value
 
     return property(get, put, doc=doc)
