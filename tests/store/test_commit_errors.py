@@ -443,8 +443,7 @@ def test_a_circle_over_several_types_and_operations_is_found(desk: Desk) -> None
         desk,
         Create("Task", [one], {"lead": [two]}),
         Create("Task", [two], {"parent": [three]}),
-        Create("Task", [three], {"name": ["x"]}),
-        Update("Task", [three], {"lead": [one]}),
+        Create("Task", [three], {"lead": [one]}),
     )
 
     assert isinstance(error, CreateCycle)
@@ -463,6 +462,31 @@ def test_a_long_chain_and_a_diamond_are_no_circle(desk: Desk) -> None:
     )
 
     assert len(desk.rows("Task", "name")) == 3004
+
+
+def test_a_circle_may_be_closed_by_an_update_in_the_same_commit(desk: Desk) -> None:
+    one, two = new_ids(2)
+
+    desk.commit(
+        Create("Task", [one], {"name": ["version"]}),
+        Create("Task", [two], {"parent": [one]}),
+        Update("Task", [one], {"lead": [two]}),
+    )
+
+    assert desk.rows("Task", "parent") == {one: None, two: one}
+    assert desk.rows("Task", "lead") == {one: two, two: None}
+
+
+def test_an_update_opens_a_circle_that_creates_have_closed(desk: Desk) -> None:
+    one, two = new_ids(2)
+
+    desk.commit(
+        Create("Task", [one], {"parent": [two]}),
+        Create("Task", [two], {"parent": [one]}),
+        Update("Task", [one], {"parent": [None]}),
+    )
+
+    assert desk.rows("Task", "parent") == {one: None, two: one}
 
 
 def test_a_circle_may_be_closed_by_a_second_commit(desk: Desk) -> None:

@@ -174,7 +174,10 @@ def dependents(segment: Segment, gone: set[bytes]) -> list[Fault]:
 
 
 def _judge_circles(segment: Segment) -> None:
-    """CreateCycle where new entities refer to each other in a circle."""
+    """CreateCycle where new entities refer to each other in a circle, as they are created.
+
+    An update behind them may close one: what is created still has an order in which parents come first.
+    """
     created = segment.created
     if not created or not any(_may_circle(segment, written) for written in segment.written):
         return
@@ -186,7 +189,7 @@ def _judge_circles(segment: Segment) -> None:
             if owner in created:
                 # The last value counts.
                 edges.setdefault(owner, {}).pop(written.attribute, None)
-                if each in created:
+                if each in created and written.known is not None:
                     edges[owner][written.attribute] = each
     segment.faults.add(
         Fault(created[each], each, error)
@@ -212,12 +215,9 @@ def _counts(segment: Segment, written: Written) -> bool:
 
 def _may_circle(segment: Segment, written: Written) -> bool:
     """Whether references go to entities created by the same or a later operation; others cannot close a circle."""
-    if not _counts(segment, written):
+    if written.known is None or not _counts(segment, written):
         return False
-    inside = len(segment.created.keys() & set(written.ids))
-    if written.known is None:
-        return bool(inside) and not segment.created.keys().isdisjoint(written.owners)
-    return inside != written.known
+    return len(segment.created.keys() & set(written.ids)) != written.known
 
 
 def _circles(edges: dict[bytes, list[bytes]]) -> Iterator[list[bytes]]:
