@@ -61,7 +61,7 @@ def test_a_signed_address_is_good_for_what_it_says(yard: Yard) -> None:
     ):  # fmt: skip
         answer = yard.plain(method, path, b"12345" if method != "GET" else None)
         assert answer.status in (400, 401, 404, 405) or (method, path) == path
-        assert b"of mallory" not in answer.data or path.endswith("database=other")
+        assert b"of mallory" not in answer.data
         assert answer.data != b"other"
     for data in (b"1234", b"123456", iter([b"12", b"345678"]), iter([b"123"])):
         assert yard.plain("PUT", writing, data).status in (400, 413, 422)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 import urllib3
 
+from recordroom.errors import MailFailed
+from recordroom.server.mail import MailSettings, send_mail
 from tests.conftest import DATABASES
 from tests.server.outsiders import SECRET, Yard, new, yards
 
@@ -216,3 +219,16 @@ def test_a_welcome_takes_no_password_without_its_code(yard: Yard) -> None:
     )
     assert changed.status == 401
     assert yard.plain("GET", "/pages/welcome?user=%3Cscript%3E").status == 400
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ann@example.org\r\nBcc: eve@example.org", "ann@example.org\nSubject: x", "ann@example.org, eve@example.org",
+        "all: ann@example.org, eve@example.org;", "", "<>", "ann@example.org\0",
+    ],
+)  # fmt: skip
+def test_mail_goes_to_one_address(address: str) -> None:
+    settings = MailSettings(host="127.0.0.1", port=9, sender="rooms@example.org", security="none")
+    with pytest.raises(MailFailed, match="is no address"):
+        asyncio.run(send_mail(settings, address, "An invitation", "A code"))

@@ -38,6 +38,10 @@ async def send_mail(settings: MailSettings, to: str, subject: str, text: str) ->
     message = EmailMessage()
     try:
         message["From"], message["To"], message["Subject"] = settings.sender, to, subject
+        # What is written to one is not for others. ValueError where there are more, or none.
+        [only] = message["To"].addresses
+        if not only.username or not to.isprintable():
+            raise ValueError
     except (ValueError, MessageError):
         raise MailFailed(reason=f"{to[:200]!r} is no address") from None
     message.set_content(text)
