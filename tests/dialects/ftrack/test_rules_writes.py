@@ -281,6 +281,17 @@ def test_versions_of_one_batch_are_numbered_in_their_order(session: Any, version
     assert first["version"] == 1
 
 
+def test_a_version_without_an_asset_leads_nowhere(session: Any, connect: Connect, version: Any) -> None:
+    alone = session.create("AssetVersion", {"comment": "of nothing yet"})
+    session.commit()
+
+    seen = connect().get("AssetVersion", alone["id"])
+    assert (seen["link"], seen["asset"], seen["version"]) == ([], None, None)
+    alone["asset"] = version["asset"]
+    session.commit()
+    assert [each["type"] for each in connect().get("AssetVersion", alone["id"])["link"]][-1] == "AssetVersion"
+
+
 def test_what_a_job_is_by_default(session: Any, user: Any) -> None:
     job = session.create("Job", {"user": user})
     session.commit()
