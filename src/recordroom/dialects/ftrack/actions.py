@@ -18,11 +18,9 @@ from .custom import configurations_of
 from .names import Names, names_of
 from .people import PEOPLE
 from .reading import Reader
-from .schemas import Described, schemas_of
+from .schemas import VERSION, Described, schemas_of
 
 __all__ = ["ACTIONS", "Action", "Asked"]
-
-_VERSION = "4.13.0"
 
 
 class Asked:
@@ -56,7 +54,7 @@ async def _schemas(asked: Asked) -> Described:
 async def server_information(asked: Asked, operation: dict[str, Any]) -> Any:
     """What the client looks at first."""
     return {
-        "version": _VERSION,
+        "version": VERSION,
         "schema_hash": (await _schemas(asked)).hash,
         "is_timezone_support_enabled": True,
         "storage_scenario": await _storage_scenario(asked),

@@ -13,7 +13,10 @@ from . import tables
 from .configurations import Configuration, object_types
 from .names import Field, Names, Type
 
-__all__ = ["Described", "described", "hash_of", "schemas_of"]
+__all__ = ["VERSION", "Described", "described", "hash_of", "schemas_of"]
+
+# The version of ftrack's server whose API this is like.
+VERSION = "4.13.0"
 
 _TYPES = {"integer": "integer", "number": "number", "decimal": "number", "boolean": "boolean", "json": "variable"}
 _MOMENTS = ("datetime", "date")

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from ....client.symbols import NOT_SET
 from ....model.ids import show_id
 from ....model.schema import Attribute as NativeAttribute
-from .. import tables
 from ..names import Field
 from ..values import python_value
 from . import moments, working
@@ -142,6 +141,8 @@ class ScalarAttribute(Attribute):
         self._shown: Callable[[Any], Any] | None = None
         if attribute.kind in _MOMENTS and not attribute.multi:
             self._shown = moments.shown
+        elif attribute.multi:
+            self._shown = list
         elif field.told:
             told = field.told
             self._shown = lambda value: told.get(value, value)
@@ -352,14 +353,11 @@ _FORMS: dict[str, Callable[..., Attribute]] = {
 }
 
 
-def attribute_for(type_name: str, field: Field, native: NativeAttribute | None, *, key: bool) -> Attribute:
-    """The attribute for a field of a type; `native` is what it stands for where that is a plain value."""
+def attribute_for(field: Field, native: NativeAttribute | None, *, key: bool) -> Attribute:
+    """The attribute for a field; `native` is what it stands for where that is a plain value."""
     if field.form == "scalar" and native is not None:
         return ScalarAttribute(field, native, key=key)
-    made = _FORMS[field.form](field, key=key)
-    if field.name == "object_type_id":
-        made.default_value = tables.OBJECT_TYPES.get(type_name, NOT_SET)
-    return made
+    return _FORMS[field.form](field, key=key)
 
 
 def native_value(value: Any) -> Any:

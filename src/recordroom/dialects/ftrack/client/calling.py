@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from ..schemas import VERSION
 from .exception import ServerError
 from .query import QueryResult
 
@@ -21,9 +21,10 @@ def server_information(session: Session) -> dict[str, Any]:
     """What the room says of itself, in the words that scripts look for."""
     scenario = session.native.query('Setting where name is "storage_scenario" and group is "STORAGE"').first()
     found: dict[str, Any] = {
-        "version": version("recordroom"),
+        "version": VERSION,
         "is_timezone_support_enabled": True,
-        "schema": {"hash": session.names.schema.hash},
+        "schema_hash": session.names.schema.hash,
+        "storage_scenario": None,
     }
     if scenario is not None:
         import json
@@ -78,7 +79,8 @@ def _data(operation: Operation) -> dict[str, Any]:
 def _entity(session: Session, operation: Operation) -> Any:
     found = session.get(str(operation["entity_type"]), operation["entity_key"])
     if found is None:
-        raise ServerError(f"There is no {operation['entity_type']} {operation['entity_key']}")
+        what = f"{operation['entity_type']} {operation['entity_key']}"
+        raise ServerError(f"Server reported error: EntityNotFoundError(There is no {what})")
     return found
 
 
@@ -100,7 +102,7 @@ def _upload(session: Session, operation: Operation) -> Any:
 
 
 def _encode(session: Session, operation: Operation) -> Any:
-    component = session.get("FileComponent", operation["component_id"])
+    component = _entity(session, {"entity_type": "FileComponent", "entity_key": operation["component_id"]})
     job = session.encode_media(component, operation.get("version_id"), operation.get("keep_original", "auto"))
     return {"action": "encode_media", "job_id": job["id"]}
 

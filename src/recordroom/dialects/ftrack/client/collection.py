@@ -220,6 +220,18 @@ class MappedCollectionProxy(MutableMapping[str, Any]):
             return NotImplemented
         return dict(self) == dict(other)
 
+    @property
+    def collection(self) -> list[Any]:
+        """The rows behind it, as entities."""
+        type = self.entity.session.names[self.attribute.field.target]
+        return [
+            self.entity.session._pairs.met(type, {**self._row(key), "key": key, "value": self[key]}) for key in self
+        ]
+
+    def _row(self, key: str) -> dict[str, Any]:
+        """What identifies a row beside its key."""
+        return {"parent_id": self.entity["id"], "parent_type": self.entity.entity_type}
+
     def assign(self, values: Any) -> None:
         """Make these the values: sets and drops what differs."""
         if isinstance(values, MappedCollectionProxy) and values.entity is self.entity:
@@ -282,6 +294,8 @@ class CustomAttributeCollectionProxy(MappedCollectionProxy):
             self.entity.session._forget_configurations()
             found = self._configurations().get(key)
         if found is None:
+            if self.entity._native._page.new:
+                raise ValueError(f"No valid custom attribute {key!r} for {self.entity!r}")
             raise KeyError(key)
         return found
 
@@ -291,6 +305,9 @@ class CustomAttributeCollectionProxy(MappedCollectionProxy):
             return show_id(native._id)
         raw = raw_reference(native, "project") if "project" in native._facts.references else None
         return None if raw is None or raw is NOT_SET else show_id(raw)
+
+    def _row(self, key: str) -> dict[str, Any]:
+        return {"configuration_id": self._configuration(key).id, "entity_id": self.entity["id"]}
 
     def get_configuration_id_from_key(self, key: str) -> str:
         """The id of the configuration that gives a key. KeyError where none does."""
@@ -302,7 +319,11 @@ class CustomAttributeCollectionProxy(MappedCollectionProxy):
         if value is None:
             return configuration.default
         attribute = self.entity._native._facts.attribute(configuration.native)
-        return moments.shown(value) if attribute.kind in ("datetime", "date") and value is not NOT_SET else value
+        if value is NOT_SET:
+            return value
+        if attribute.multi:
+            return list(value)
+        return moments.shown(value) if attribute.kind in ("datetime", "date") else value
 
     def __setitem__(self, key: str, value: Any) -> None:
         configuration = self._configuration(key)

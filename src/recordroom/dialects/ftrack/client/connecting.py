@@ -74,7 +74,9 @@ def connected(wanted: Wanted) -> NativeSession:
     native._base = Native
     if wanted.is_server and native.transport.actor != wanted.api_user:
         native.close()
-        raise _NotAuthenticated(f"The API key is not one of the user {wanted.api_user!r}.")
+        raise _NotAuthenticated(
+            f"Server reported error: AuthenticationError(The API key is not one of the user {wanted.api_user!r}.)"
+        )
     return native
 
 

@@ -218,6 +218,11 @@ class Session:
         return self._wanted.api_key
 
     @property
+    def schemas(self) -> list[dict[str, Any]]:
+        """Every type as ftrack's schemas tell it."""
+        return self.types.schemas
+
+    @property
     def event_hub(self) -> EventHub:
         """The event hub: local events, and with `connect()` those of the room."""
         return self._event_hub

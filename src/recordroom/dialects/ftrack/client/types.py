@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..configurations import object_types
 from ..names import Field, Type
 from ..schemas import described
 from .attribute import Attribute, Attributes, attribute_for
 from .entity.base import Entity
 from .entity.factory import StandardFactory
 from .entity.virtual import VirtualAttribute
+from .symbol import NOT_SET
 
 if TYPE_CHECKING:
     from .session import Session
@@ -54,11 +56,7 @@ class Types(Mapping[str, type[Entity]]):
     @cached_property
     def schemas(self) -> list[dict[str, Any]]:
         """Every type as ftrack's schemas tell it."""
-        found = described(self._session.names, self._session.configurations)
-        for each in found:
-            if not self._session.names.types[each["id"]].natives:
-                each["virtual"] = True
-        return found
+        return described(self._session.names, self._session.configurations)
 
     def _make(self, name: str) -> type[Entity]:
         type = self._session.names.types.get(name)
@@ -111,7 +109,10 @@ class Types(Mapping[str, type[Entity]]):
         native = None
         if field.form == "scalar":
             native = self._session.names.schema.attribute(type.native, field.natives[0])
-        return attribute_for(type.name, field, native, key=is_key)
+        found = attribute_for(field, native, key=is_key)
+        if field.name == "object_type_id":
+            found.default_value = object_types(self._session.names.schema).get(type.native, NOT_SET)
+        return found
 
 
 def _outline(type: Type) -> dict[str, Any]:
@@ -121,5 +122,4 @@ def _outline(type: Type) -> dict[str, Any]:
         "properties": type.fields,
         "primary_key": list(type.key),
         "default_projections": list(type.projections),
-        "virtual": not type.natives,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ... import tables
 from .asset_version import AssetVersion
 from .base import DynamicEntityTypeMetaclass, Entity
 from .component import Component, CreateThumbnailMixin
@@ -34,6 +35,12 @@ _HELPERS: dict[str, type] = {
 _MIXINS = {"notes": CreateNoteMixin, "thumbnail_id": CreateThumbnailMixin}
 
 
+def _is_virtual(schema: Mapping[str, Any]) -> bool:
+    """Whether entities of a type have no row of their own: pairs, metadata, values."""
+    name = str(schema["id"])
+    return name == "Metadata" or name.endswith("CustomAttributeValue") or name in tables.PAIRS
+
+
 class Factory:
     """Makes classes with nothing but the bases that are given."""
 
@@ -41,7 +48,7 @@ class Factory:
         """The class for a schema. A session gives it its attributes when it takes it."""
         found = list(bases or ())
         if not any(issubclass(each, Entity) for each in found):
-            found.append(VirtualEntity if schema.get("virtual") else Entity)
+            found.append(VirtualEntity if _is_virtual(schema) else Entity)
         made: type[Entity] = DynamicEntityTypeMetaclass(
             str(schema["id"]),
             tuple(found),
@@ -65,7 +72,7 @@ class StandardFactory(Factory):
         helper = _HELPERS.get(str(schema["id"]))
         if helper is not None and not any(issubclass(each, helper) for each in found):
             found.append(helper)
-        if schema.get("virtual"):
+        if _is_virtual(schema):
             found.append(VirtualEntity)
         elif not any(issubclass(each, Entity) for each in found):
             found.append(Entity)
