@@ -13,7 +13,7 @@ from ..errors import ImmutableAttribute, NotFound, NotUnique
 from ..model.ids import show_id
 from ..model.operations import Create, Delete, DropKeys, Link, Operation, Publish, SetKeys, Unlink, Update
 from .access_checks import blind, may_change, may_create, may_publish, note_unseen_references
-from .attempt import New, Segment
+from .attempt import Late, New, Segment
 from .conflicts import judge_deletes, judge_updates
 from .faults import Fault
 from .layout import Layout
@@ -59,9 +59,12 @@ def create(segment: Segment, block: Create) -> Plan[None]:
         system["entity_type"] = [layout.type] * count
     system["revision"] = system["created_revision"] = [segment.revision] * count
     written = {layout.columns[name]: values for name, values in _held_back(segment, layout, ids, columns).items()}
-    values = {"id": ids, **system, **written}
+    values: dict[str, Sequence[Any]] = {"id": ids, **system, **written}
     yield from divided(count)
-    yield InsertColumns(layout.table, values, layout.storage_of(list(values)))
+    if layout.given and segment.puts_off:
+        segment.late[place] = Late(layout, values)
+    else:
+        yield InsertColumns(layout.table, values, layout.storage_of(list(values)))
     for run in _runs(numbers):
         whole = len(run) == count
         segment.outcome.journal.append(
@@ -186,6 +189,8 @@ def update(segment: Segment, block: Update) -> Plan[None]:
     names = list(block.columns)
     if not block.ids or not names:
         return
+    if segment.late and not segment.created.keys().isdisjoint(block.ids):
+        yield from segment.insert_late()
     rows = yield from _rows_in_order(segment, layout, block.ids, [layout.columns[name] for name in names])
     if rows is None:
         return

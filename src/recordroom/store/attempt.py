@@ -14,10 +14,10 @@ from .access_writes import Guard, Question, Writer
 from .catalog import Catalog
 from .faults import Faults
 from .layout import Layout, layout_of
-from .plans import Fetch, Plan, Run
+from .plans import Fetch, InsertColumns, Plan, Run
 from .sqltext import marked
 
-__all__ = ["Holder", "Mode", "New", "Outcome", "Segment", "Written"]
+__all__ = ["Holder", "Late", "Mode", "New", "Outcome", "Segment", "Written"]
 
 Holder = tuple[bytes, bytes, bytes | None]  # who administers the room: user, role, and the group that lends it
 
@@ -85,6 +85,13 @@ class New(NamedTuple):
     place: int
 
 
+class Late(NamedTuple):
+    """Rows of new entities that are written when it is known what the room gives them; `values` by column."""
+
+    layout: Layout
+    values: dict[str, Sequence[Any]]
+
+
 class Segment:
     """Data operations under one schema, applied but not yet judged."""
 
@@ -107,6 +114,8 @@ class Segment:
         self.held: dict[str, dict[bytes, dict[str, Any]]] = {}
         self.new: list[New] = []
         self.given: dict[int, tuple[str, ...]] = {}  # place of a create → the attributes that the room gave
+        self.puts_off = False  # whether rows may be written late: nothing will look for them in the tables
+        self.late: dict[int, Late] = {}  # by place of a create
         self._counters: dict[str, int] = {}
         self._start = len(outcome.journal)
 
@@ -130,6 +139,14 @@ class Segment:
             return set()
         old = set(ids) - self.created.keys()
         return old - self.guard.held(Question("read", type_name), old)
+
+    # --- late rows ---
+
+    def insert_late(self) -> Plan[None]:
+        """Write the rows that were put off."""
+        late, self.late = self.late, {}
+        for layout, values in late.values():
+            yield InsertColumns(layout.table, values, layout.storage_of(list(values)))
 
     # --- numbers ---
 

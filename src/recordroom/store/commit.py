@@ -236,6 +236,8 @@ def _apply_guarded(segment: Segment, guard: Guard, operations: list[Operation]) 
 
 def _apply_checked(segment: Segment, operations: list[Operation]) -> Plan[None]:
     """Apply and judge operations that make sense."""
+    # A careful attempt and what a delete takes along look at the rows that there are.
+    segment.puts_off = not segment.mode.careful and not any(isinstance(each, Delete) for each in operations)
     try:
         for operation in operations:
             yield from HANDLERS[type(operation)](segment, operation)

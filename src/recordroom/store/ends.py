@@ -13,9 +13,10 @@ from .access_judging import judge_end
 from .attempt import Segment, Written
 from .deletes import cascade, clear_references
 from .faults import Fault
-from .giving import give_values, tell_given
+from .giving import give_values
 from .layout import layout_of, roots
 from .plans import FetchKeys, Plan
+from .telling import tell_given
 from .unique import settle_unique
 
 __all__ = ["dependents", "judge"]

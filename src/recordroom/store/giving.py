@@ -2,7 +2,8 @@
 
 It happens at the end of a segment, over columns in memory: the new rows are known, what they refer to is fetched once
 for all of them. Entities come behind those of the same commit that they refer to (`_waves`), attributes behind those
-that they are made of. What is found is written, put into the journal's creates, and told to the session.
+that they are made of. What is found is written, put into the journal's creates, and told to the session. Rows that
+nobody has looked for until then are written only now, whole (`Segment.late`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from ..query.functions import MICROSECONDS_OF_A_DAY
 from ..query.initial import ACTOR, NOW, Initial, reads
 from ..query.resolved import Arithmetic, Bound, Convert, Function, Get, Root, Row, Through, Value
 from ..query.syntax import Parameter
-from .access_writes import Question
 from .apply import fetch_rows
 from .attempt import New, Segment
 from .faults import Fault
@@ -27,7 +27,7 @@ from .layout import Layout
 from .plans import Fetch, Plan, UpdateColumns
 from .sqltext import id_list, marked, quoted
 
-__all__ = ["found_values", "give_values", "tell_given"]
+__all__ = ["found_values", "give_values"]
 
 Column = list[Any]
 Wave = list[tuple[Layout, Sequence[bytes]]]
@@ -42,9 +42,23 @@ def give_values(segment: Segment) -> Plan[None]:
         new._replace(ids=[each for each in new.ids if each in segment.created and each not in kept])
         for new in segment.new
     ]
+    if kept or _numbers_were_said(segment):
+        yield from segment.insert_late()
     giver = _Giver(segment, [new for new in news if new.ids])
     yield from giver.find()
     yield from giver.write()
+    yield from segment.insert_late()
+
+
+def _numbers_were_said(segment: Segment) -> bool:
+    """Whether late rows have numbers, which are looked for in the tables."""
+    return any(
+        value is not None
+        for layout, values in segment.late.values()
+        for initial in layout.initials
+        if initial.within
+        for value in values.get(layout.columns[initial.attribute.name], ())
+    )
 
 
 def found_values(segment: Segment, news: list[New]) -> Plan[Found]:
@@ -296,7 +310,11 @@ class _Giver:
                 self._segment.given[new.place] = tuple(given)
                 self._judge(new, given)
                 self._segment.note_values(new.layout, new.ids, given, given=True)
-                yield from self._update(new, given)
+                late = self._segment.late.get(new.place)
+                if late is not None:
+                    late.values.update({new.layout.columns[name]: column for name, column in given.items()})
+                else:
+                    yield from self._update(new, given)
 
     def _complete_journal(self) -> None:
         for operation in self._segment.operations:
@@ -356,42 +374,3 @@ def _places(layouts: dict[bytes, Layout], needs: dict[bytes, set[bytes]]) -> dic
             if entity not in places:
                 places[entity] = max((places[each] + 1 for each in needs.get(entity, ()) if each in places), default=0)
     return places
-
-
-# --- telling --------------------------------------------------------------------------------------
-
-
-def tell_given(segment: Segment) -> Plan[None]:
-    """Put what was given to entities of each create into the outcome, as far as the actor sees it."""
-    creates = {
-        each: operation
-        for operation in segment.operations
-        if isinstance(operation, Create)
-        for each in operation.ids[:1]
-    }
-    for new in segment.new:
-        operation = creates.get(new.ids[0])
-        if operation is None or len(operation.ids) != len(new.ids):
-            # It was put into the journal in parts, or not at all: the session asks.
-            continue
-        for name in segment.given.get(new.place, ()):
-            column = operation.columns[name]
-            if (yield from _sees(segment, new, name, column)):
-                same = column.count(column[0]) == len(column)
-                segment.outcome.given[new.place][name] = column[:1] if same else column
-
-
-def _sees(segment: Segment, new: New, name: str, column: Column) -> Plan[bool]:
-    """Whether the actor may see an attribute of every new entity, and all that it refers to."""
-    guard = segment.guard
-    if guard is None:
-        return True
-    question = Question("read", new.layout.type, (name,))
-    asked = [(question, set(new.ids))]
-    attribute = new.layout.attributes[name]
-    if attribute.kind == "reference":
-        asked.append((Question("read", attribute.target), {each for each in column if each is not None}))
-    for each, ids in asked:
-        if ids and not guard.always(each) and not ids <= (yield from guard.after(each, ids)):
-            return False
-    return True
