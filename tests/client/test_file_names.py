@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+import recordroom as rr
 from recordroom.client.file_names import name_inside
+from recordroom.files.structures import ProjectTree
 
 
 def component(name: str, container: Any = None, file_type: str = "") -> Any:
@@ -32,3 +34,28 @@ def test_a_name_is_one_name(name: str) -> None:
     ):
         assert found not in ("", ".", "..")
         assert not set("/\\\0") & set(found)
+
+
+def test_containers_in_a_circle_are_refused() -> None:
+    first, outermost = component("a"), component("all")
+    first["container"] = component("b", first)
+
+    with pytest.raises(rr.InvalidPath, match="circle"):
+        name_inside(first, outermost)
+
+
+def test_contexts_in_a_circle_are_refused() -> None:
+    first: dict[str, Any] = {"name": "a"}
+    first["parent"] = {"name": "b", "parent": first}
+    version = {"version": 1, "asset": {"name": "x", "parent": first}}
+    file = {
+        "id": "1",
+        "name": "f",
+        "file_type": ".png",
+        "container": None,
+        "version": version,
+        "entity_type": "FileComponent",
+    }
+
+    with pytest.raises(rr.InvalidPath, match="circle"):
+        ProjectTree().resource_identifier(file)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
+from ..errors import InvalidPath
 from .entity import Entity
 
 __all__ = ["name_inside"]
 
+_DEEPEST = 100
 _APART = str.maketrans(
     dict.fromkeys("/\\\0" + (":" if os.name == "nt" else ""), "_")
 )  # signs that lead elsewhere, somewhere
@@ -18,6 +20,8 @@ def name_inside(component: Entity, outermost: Entity) -> str:
     names = [_file_name(component)]
     container = component["container"]
     while container is not None and container != outermost:
+        if len(names) >= _DEEPEST:
+            raise InvalidPath(where=str(outermost), path=names[-1], reason="it is too deep, or goes in a circle")
         names.insert(0, _plain(str(container["name"] or container["id"])))
         container = container["container"]
     return "/".join(names)

@@ -131,6 +131,7 @@ class ProjectTree:
         return [*map(self.slug, [*folders, asset["name"]]), f"v{version['version']:03d}"]
 
 
+_DEEPEST = 100
 _BY_NAME: dict[str, Structure] = {
     "origin": Origin(),
     "id": ById(),
@@ -148,6 +149,8 @@ def _line(context: Any) -> list[str]:
     """The names from the project down to a context."""
     names: list[str] = []
     while context is not None:
+        if len(names) >= _DEEPEST:
+            raise InvalidPath(where="the project's tree", path=names[-1], reason="it is too deep, or goes in a circle")
         names.insert(0, context["name"])
         context = context.get("parent")
     return names

@@ -13,6 +13,8 @@ from .base import Structure
 
 __all__ = ["StandardStructure"]
 
+_DEEPEST = 100
+
 
 class StandardStructure(Structure):
     """Follows the project: its name, what the asset is in, the asset, the version, and then the component.
@@ -78,6 +80,8 @@ class StandardStructure(Structure):
         """The names from the project down to a context."""
         names: list[str] = []
         while context:
+            if len(names) >= _DEEPEST:
+                raise StructureError(f"{names[-1]!r} is too deep, or goes in a circle.")
             names.insert(0, context["name"])
             context = None if context.entity_type == "Project" else context["parent"]
         return names
