@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import recordroom as rr
 from recordroom.dialects.ftrack.client import exception as e
 from recordroom.dialects.ftrack.client.event.base import Event
 from recordroom.dialects.ftrack.client.event.expression import All, Condition, Expression, Not, Parser
@@ -25,6 +26,7 @@ from tests.dialects.ftrack.client.dropins import Dropins, embedded_dropins, serv
 from tests.dialects.ftrack.hubs import Event as TheirEvent
 from tests.dialects.ftrack.hubs import Hubs, Stage, settle
 from tests.dialects.ftrack.hubs import until as until_theirs
+from tests.served import served
 
 _PATIENCE = 20
 
@@ -41,8 +43,25 @@ def dropins(request: pytest.FixtureRequest, room: Path, studio: Stage) -> Iterat
         yield found
 
 
+@pytest.fixture(scope="module", params=["embedded", "served"])
+def sessions(request: pytest.FixtureRequest, room: Path, studio: Stage) -> Iterator[list[Any]]:
+    """Three sessions with connected hubs, for all tests: each has topics of its own."""
+    made = embedded_dropins(room) if request.param == "embedded" else served_dropins(studio)
+    with made as found:
+        several = [found() for _ in range(3)]
+        for each in several:
+            each.event_hub.connect()
+        yield several
+
+
 @pytest.fixture
-def served(studio: Stage) -> Iterator[Dropins]:
+def hubs(sessions: list[Any]) -> list[EventHub]:
+    """The hubs of three sessions."""
+    return [each.event_hub for each in sessions]
+
+
+@pytest.fixture
+def online(studio: Stage) -> Iterator[Dropins]:
     with served_dropins(studio) as found:
         yield found
 
@@ -238,8 +257,8 @@ def test_a_server_that_is_not_there_is_said(hub: EventHub) -> None:
 # --- through a room ----------------------------------------------------------------------------------------
 
 
-def test_what_is_published_is_heard_by_others_and_oneself(dropins: Dropins) -> None:
-    one, other = connected(dropins), connected(dropins)
+def test_what_is_published_is_heard_by_others_and_oneself(hubs: list[EventHub]) -> None:
+    one, other, _ = hubs
     heard: list[Any] = []
     for each in (one, other):
         each.subscribe("topic=through.room and data.n=1", heard.append)
@@ -256,8 +275,8 @@ def test_what_is_published_is_heard_by_others_and_oneself(dropins: Dropins) -> N
         assert each["in_reply_to_event"] is None
 
 
-def test_callbacks_are_called_while_somebody_waits(dropins: Dropins) -> None:
-    hub = connected(dropins)
+def test_callbacks_are_called_while_somebody_waits(hubs: list[EventHub]) -> None:
+    hub = hubs[0]
     threads: list[Any] = []
     hub.subscribe("topic=in.thread", lambda event: threads.append(threading.current_thread()))
 
@@ -267,8 +286,8 @@ def test_callbacks_are_called_while_somebody_waits(dropins: Dropins) -> None:
     assert threads == [threading.current_thread()]
 
 
-def test_an_answer_goes_to_whoever_asked(dropins: Dropins) -> None:
-    asking, answering, other = (connected(dropins) for _ in range(3))
+def test_an_answer_goes_to_whoever_asked(hubs: list[EventHub]) -> None:
+    asking, answering, other = hubs
     answering.subscribe("topic=ask", lambda event: {"twice": event["data"]["n"] * 2}, subscriber={"id": "doubler"})
     replies: list[Any] = []
     overheard: list[Any] = []
@@ -289,8 +308,8 @@ def test_an_answer_goes_to_whoever_asked(dropins: Dropins) -> None:
     assert overheard == []
 
 
-def test_subscribers_hear_what_comes_after_them(dropins: Dropins) -> None:
-    one, other = connected(dropins), connected(dropins)
+def test_subscribers_hear_what_comes_after_them(hubs: list[EventHub]) -> None:
+    one, other, _ = hubs
     late: list[Any] = []
     early: list[Any] = []
     other.subscribe("topic=before.after", early.append)
@@ -330,8 +349,8 @@ def test_a_hub_connects_in_the_background_and_sends_what_waited(dropins: Dropins
     until(lambda: session.event_hub.connected, listening)
 
 
-def test_targets_reach_some_subscribers_of_all_sessions(dropins: Dropins) -> None:
-    one, other = connected(dropins), connected(dropins)
+def test_targets_reach_some_subscribers_of_all_sessions(hubs: list[EventHub]) -> None:
+    one, other, _ = hubs
     heard: list[Any] = []
     other.subscribe("topic=aimed", lambda event: heard.append("fx"), subscriber={"team": "fx"})
     other.subscribe("topic=aimed", lambda event: heard.append("light"), subscriber={"team": "light"})
@@ -344,8 +363,8 @@ def test_targets_reach_some_subscribers_of_all_sessions(dropins: Dropins) -> Non
     assert heard == ["fx", "end"]
 
 
-def test_commits_are_heard_as_updates(dropins: Dropins, unique: Callable[[str], str]) -> None:
-    session, hub = dropins(), connected(dropins)
+def test_commits_are_heard_as_updates(sessions: list[Any], unique: Callable[[str], str]) -> None:
+    session, hub = sessions[0], sessions[1].event_hub
     heard: list[Any] = []
     hub.subscribe("topic=ftrack.update", heard.append)
     schema = session.query("ProjectSchema").first()
@@ -372,8 +391,8 @@ def test_commits_are_heard_as_updates(dropins: Dropins, unique: Callable[[str], 
     assert removed["action"] == "remove"
 
 
-def test_components_in_locations_are_told_of(dropins: Dropins, tmp_path: Path) -> None:
-    session, hub = dropins(), connected(dropins)
+def test_components_in_locations_are_told_of(sessions: list[Any], tmp_path: Path) -> None:
+    session, hub = sessions[0], sessions[1].event_hub
     heard: list[Any] = []
     hub.subscribe("topic=ftrack.location.component-*", heard.append)
     (tmp_path / "x.txt").write_text("x")
@@ -435,8 +454,8 @@ def test_a_session_that_is_closed_takes_its_hub_with_it(dropins: Dropins) -> Non
         hub.publish(Event("x"))
 
 
-def test_what_cannot_be_published_is_logged(dropins: Dropins, caplog: pytest.LogCaptureFixture) -> None:
-    hub = connected(dropins)
+def test_what_cannot_be_published_is_logged(hubs: list[EventHub], caplog: pytest.LogCaptureFixture) -> None:
+    hub = hubs[0]
 
     with caplog.at_level(logging.ERROR):
         hub.publish(Event("x", data={"not": object()}))
@@ -445,9 +464,9 @@ def test_what_cannot_be_published_is_logged(dropins: Dropins, caplog: pytest.Log
     assert caplog.text.count("cannot be published") == 2
 
 
-def test_a_hub_of_its_own_has_a_session_while_it_is_connected(studio: Stage, served: Dropins) -> None:
+def test_a_hub_of_its_own_has_a_session_while_it_is_connected(studio: Stage, online: Dropins) -> None:
     hub = EventHub(studio.server.url, studio.user, studio.key)
-    listening = connected(served)
+    listening = connected(online)
     heard: list[Any] = []
     listening.subscribe("topic=alone", heard.append)
 
@@ -461,11 +480,66 @@ def test_a_hub_of_its_own_has_a_session_while_it_is_connected(studio: Stage, ser
         EventHub(studio.server.url, studio.user, "rrk_wrong").connect()
 
 
+def test_what_was_published_goes_out_before_a_session_ends(dropins: Dropins) -> None:
+    session, listening = dropins(), connected(dropins)
+    heard: list[Any] = []
+    listening.subscribe("topic=last.words", heard.append)
+    session.event_hub.connect()
+
+    for number in range(20):
+        session.event_hub.publish(Event("last.words", data={"n": number}))
+    session.close()
+
+    until(lambda: len(heard) == 20, listening)
+    assert [each["data"]["n"] for each in heard] == list(range(20))
+
+
+def test_what_nobody_wants_is_not_kept_for_who_never_waits(hubs: list[EventHub]) -> None:
+    one, other, _ = hubs
+    other.subscribe("topic=kept", print, subscriber={"team": "fx"})
+    marks: list[Any] = []
+    one.subscribe("topic=kept.end", marks.append)
+    while not other._event_queue.empty():
+        other._event_queue.get()
+
+    for number in range(10):
+        one.publish(Event("not.wanted", data={"n": number}))
+        one.publish(Event("kept", target="team=light"))
+    one.publish(Event("kept", target="team=fx"))
+    one.publish(Event("kept.end"))
+    until(lambda: marks, one)
+    until(lambda: not other._event_queue.empty(), one)
+
+    assert other._event_queue.qsize() == 1
+
+
+def test_a_server_that_was_away_is_heard_again(tmp_path: Path) -> None:
+    where = str(tmp_path / "away.room")
+    with rr.connect(where) as session:
+        session.apply_template("production")
+    with served(where, accounts=True, dialects=("ftrack",)) as server:
+        key, port = server.api_key, server.port
+        made = Dropins(server.url, api_user="administrator", api_key=key)
+        hub = connected(made)
+        heard: list[Any] = []
+        hub.subscribe("topic=ftrack.meta.connected", heard.append)
+        hub.subscribe("topic=was.away", heard.append)
+        until(lambda: heard, hub)
+    until(lambda: not hub.connected, hub)
+    hub.publish(Event("was.away"))
+
+    with served(where, accounts=True, dialects=("ftrack",), api_key=key, port=port):
+        until(lambda: len(heard) == 3, hub)
+        made.close()
+
+    assert [each["topic"] for each in heard] == ["ftrack.meta.connected", "ftrack.meta.connected", "was.away"]
+
+
 # --- with sessions of other kinds --------------------------------------------------------------------------
 
 
-def test_it_and_the_unmodified_client_hear_and_answer_each_other(served: Dropins, theirs: Hubs) -> None:
-    mine, other = connected(served), theirs()
+def test_it_and_the_unmodified_client_hear_and_answer_each_other(online: Dropins, theirs: Hubs) -> None:
+    mine, other = connected(online), theirs()
     heard: list[Any] = []
     replies: list[Any] = []
     other.subscribe("topic=mixed.mine", lambda event: heard.append(event) or {"from": "theirs"})
@@ -503,9 +577,9 @@ def test_it_and_native_sessions_hear_and_answer_each_other(dropins: Dropins) -> 
 
 
 def test_updates_are_those_that_the_unmodified_client_gets(
-    served: Dropins, theirs: Hubs, unique: Callable[[str], str]
+    online: Dropins, theirs: Hubs, unique: Callable[[str], str]
 ) -> None:
-    session, mine, other = served(), connected(served), theirs()
+    session, mine, other = online(), connected(online), theirs()
     heard: dict[str, list[Any]] = {"mine": [], "theirs": []}
     mine.subscribe("topic=ftrack.update", heard["mine"].append)
     other.subscribe("topic=ftrack.update", heard["theirs"].append)
@@ -522,10 +596,10 @@ def test_updates_are_those_that_the_unmodified_client_gets(
     assert about(heard["mine"]) == about(heard["theirs"])
 
 
-def test_nobody_speaks_in_the_name_of_another(served: Dropins, studio: Stage, theirs: Hubs) -> None:
+def test_nobody_speaks_in_the_name_of_another(online: Dropins, studio: Stage, theirs: Hubs) -> None:
     key = studio.person("impostor", ("read", "User", None))
-    impostor = connected(served, api_user="impostor", api_key=key)
-    other, mine = theirs(), connected(served)
+    impostor = connected(online, api_user="impostor", api_key=key)
+    other, mine = theirs(), connected(online)
     heard: list[Any] = []
     for each in (other, mine):
         each.subscribe("topic=forged", heard.append)

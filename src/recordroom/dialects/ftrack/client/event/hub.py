@@ -7,7 +7,6 @@ client, of the unmodified one and of native sessions are the same, and `ftrack.u
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import logging
 import platform
@@ -17,29 +16,27 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from .....client.session import Session as NativeSession
 from .....connection import connect
 from .....errors import Error
-from ...envelopes import REPLIED, Target
-from ...event_rules import may_fit_topic, parsed
+from ...envelopes import REPLIED
 from ...updates import TOPIC as UPDATED
-from ..exception import EventHubConnectionError, NotFoundError, NotUniqueError
+from ..exception import EventHubConnectionError
 from .base import Event
 from .link import Link, Make
-from .subscriber import Subscriber
+from .server import Server, ServerDetails
+from .subscriber import Subscriber, Subscribers
 
 __all__ = ["EventHub", "ServerDetails"]
 
-ServerDetails = collections.namedtuple("ServerDetails", ["scheme", "hostname", "port"])
-
 Callback = Callable[[Event], Any]
+_MOST_ANSWERED = 10_000  # events of which replies are waited for
 _TICK = 0.1  # seconds between looks at whether waiting is over
 _CONNECTED, _DISCONNECTED = "ftrack.meta.connected", "ftrack.meta.disconnected"
 
 
-class EventHub:
+class EventHub(Server):
     """The events of one session. `session` is whose; without, it has a native session of its own while it is connected."""
 
     def __init__(  # noqa: PLR0913 - as scripts make one
@@ -53,9 +50,7 @@ class EventHub:
     ) -> None:
         self.logger = logging.getLogger(f"{__name__}.{type(self).__name__}")
         self.id = uuid.uuid4().hex
-        parts = urlsplit(server_url)
-        self.server = ServerDetails(parts.scheme, parts.hostname, parts.port)
-        self._server_url = server_url
+        super().__init__(server_url)
         self._api_user = api_user
         self._api_key = api_key
         self._headers = _mapping(headers)
@@ -63,7 +58,7 @@ class EventHub:
         self._session = session
         self._own: NativeSession | None = None
         self._lock = threading.RLock()
-        self._subscribers: list[Subscriber] = []
+        self._subscribers = Subscribers()
         self._reply_callbacks: dict[str, Callback] = {}
         self._answered: dict[str, str] = {}  # the room's id of an event that replies are wanted for: its id
         self._event_queue: queue.Queue[tuple[int, Make]] = queue.Queue()
@@ -74,21 +69,6 @@ class EventHub:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} of {self.get_server_url()}>"
-
-    # --- where it is -----------------------------------------------------------------------------------------
-
-    def get_server_url(self) -> str:
-        """The address of the server; the path of an embedded room."""
-        return f"{self.server.scheme}://{self.get_network_location()}" if self.server.hostname else self._server_url
-
-    def get_network_location(self) -> str:
-        """The host, and the port if there is one."""
-        return f"{self.server.hostname}:{self.server.port}" if self.server.port else str(self.server.hostname or "")
-
-    @property
-    def secure(self) -> bool:
-        """Whether what is sent is encrypted."""
-        return bool(self.server.scheme == "https")
 
     # --- connection ------------------------------------------------------------------------------------------
 
@@ -132,7 +112,7 @@ class EventHub:
     def _begin(self) -> None:
         link = Link(self._native(), self._take, lambda: self._announce(_CONNECTED))
         try:
-            position = link.start(updates=self._wants_updates(self._subscribers))
+            position = link.start(updates=self._subscribers.may_want(UPDATED))
         except Error as error:
             link.stop()
             self._close_own()
@@ -155,7 +135,7 @@ class EventHub:
             self._connection_initialised = reconnect
             self._end()
             if unsubscribe:
-                self._subscribers = []
+                self._subscribers.clear()
 
     def reconnect(self, attempts: int = 10, delay: float = 5) -> None:
         """Connect anew, subscribers and all; EventHubConnectionError after so many attempts, `delay` seconds apart."""
@@ -214,37 +194,21 @@ class EventHub:
 
         `subscriber` is what targets may say of it, its `id` among it; NotUniqueError where there is one with that id.
         """
-        made = self._added(subscription, callback, subscriber, priority)
+        made = self._subscribers.add(subscription, callback, subscriber, priority)
         link = self._link
         if link is not None:
-            if self._wants_updates([made]):
+            if made.may_want(UPDATED):
                 link.hear_updates()
             made.since = link.position()
         return str(made.metadata["id"])
 
-    def _added(
-        self, subscription: str, callback: Callback, metadata: dict[str, Any] | None, priority: int
-    ) -> Subscriber:
-        metadata = {} if metadata is None else metadata
-        metadata.setdefault("id", uuid.uuid4().hex)
-        made = Subscriber(subscription, callback, metadata, priority)
-        with self._lock:
-            if self.get_subscriber_by_identifier(metadata["id"]) is not None:
-                raise NotUniqueError(f"There is a subscriber with the identifier {metadata['id']} already.")
-            self._subscribers = sorted([*self._subscribers, made], key=lambda each: each.priority)
-        return made
-
     def unsubscribe(self, subscriber_identifier: str) -> None:
         """End a subscriber; NotFoundError where there is none of that id."""
-        with self._lock:
-            found = self.get_subscriber_by_identifier(subscriber_identifier)
-            if found is None:
-                raise NotFoundError(f"There is no subscriber with the identifier {subscriber_identifier}.")
-            self._subscribers = [each for each in self._subscribers if each is not found]
+        self._subscribers.remove(subscriber_identifier)
 
     def get_subscriber_by_identifier(self, identifier: str) -> Subscriber | None:
         """The subscriber with an id; None if there is none."""
-        return next((each for each in self._subscribers if each.metadata.get("id") == identifier), None)
+        return self._subscribers.find(identifier)
 
     @contextlib.contextmanager
     def subscription(
@@ -263,14 +227,11 @@ class EventHub:
 
     def has_subscribers(self, topic: str) -> bool:
         """Whether somebody here may want an event of that topic."""
-        return _any_wants(self._subscribers, topic)
-
-    def _wants_updates(self, subscribers: list[Subscriber]) -> bool:
-        return _any_wants(subscribers, UPDATED)
+        return self._subscribers.may_want(topic)
 
     def _expect_replies(self) -> None:
         if self.get_subscriber_by_identifier(self.id) is None:
-            self._added(f"topic={REPLIED}", self._handle_reply, {"id": self.id}, 100)
+            self._subscribers.add(f"topic={REPLIED}", self._handle_reply, {"id": self.id}, 100)
 
     # --- publish ---------------------------------------------------------------------------------------------
 
@@ -303,9 +264,7 @@ class EventHub:
         self.publish(reply)
 
     def _publish(self, event: Event, synchronous: bool, on_reply: Callback | None) -> Any:
-        event["source"].setdefault("id", self.id)
-        event["source"].setdefault("user", {"username": self._api_user})
-        event["source"].setdefault("host", platform.node())
+        self._sign(event)
         if synchronous:
             return self._handle(event, synchronous=True)
         with self._lock:
@@ -317,12 +276,18 @@ class EventHub:
         self._send(event, on_reply)
         return None
 
+    def _sign(self, event: Event) -> None:
+        """Say who it is from."""
+        known = {"id": self.id, "user": {"username": self._api_user}, "host": platform.node()}
+        event["source"] = {**known, **event["source"]}
+
     def _send(self, event: Event, on_reply: Callback | None) -> None:
         link = self._link
         if link is None:
             return
         if on_reply is not None:
             self._reply_callbacks[event["id"]] = on_reply
+            _bound(self._reply_callbacks)
         sent = {"inReplyToEvent" if name == "in_reply_to_event" else name: value for name, value in event.items()}
         try:
             posted = link.post(
@@ -334,6 +299,7 @@ class EventHub:
         else:
             if on_reply is not None:
                 self._answered[posted.id] = event["id"]
+                _bound(self._answered)
 
     # --- handle ----------------------------------------------------------------------------------------------
 
@@ -368,29 +334,35 @@ class EventHub:
             known = self._answered.get(reply_to, reply_to)
             self._handle(Event(**each, in_reply_to_event=known), revision=revision)
 
-    def _take(self, revision: int, make: Make) -> None:
-        self._event_queue.put((revision, make))
+    def _take(self, revision: int, make: Make, event: dict[str, Any] | None) -> None:
+        """Keep what somebody wants until they wait. Without `event`, it is an update that is not made yet."""
+        if event is None:
+            wanted = self._subscribers.may_want(UPDATED)
+        else:
+            wanted = bool(self._subscribers.wanting(event, self._actor, revision))
+        if wanted:
+            self._event_queue.put((revision, make))
 
     def _announce(self, topic: str) -> None:
-        source = {"id": self.id, "user": {"username": self._api_user}, "host": platform.node()}
-        event = Event(topic, source=source)
-        found = {"inReplyToEvent" if name == "in_reply_to_event" else name: value for name, value in event.items()}
+        event = Event(topic)
+        self._sign(event)
         # Whoever subscribes, before or after, hears of it.
-        self._event_queue.put((-1, lambda: [found]))
+        self._event_queue.put((-1, lambda: [_sent(event)]))
 
     def _handle(self, event: Event, synchronous: bool = False, revision: int = -1) -> list[Any]:
         """Call the subscribers of this hub that an event is for; what those returned that did not raise."""
         results: list[Any] = []
-        target = Target(event["target"] or "")
-        actor = self._link.actor if self._link is not None else self._api_user
-        for each in self._subscribers:
-            if 0 <= revision <= each.since or not target.reaches(each.metadata, actor) or not each.interested_in(event):
-                continue
+        for each in self._subscribers.wanting(event, self._actor, revision):
             self._call(each, event, results, synchronous)
             if event.is_stopped():
                 self.logger.debug("%s stopped %s", each, event)
                 break
         return results
+
+    @property
+    def _actor(self) -> str:
+        """Who this session acts as, as targets may name them."""
+        return self._link.actor if self._link is not None else self._api_user
 
     def _call(self, subscriber: Subscriber, event: Event, results: list[Any], synchronous: bool) -> None:
         try:
@@ -412,8 +384,15 @@ class EventHub:
             callback(event)
 
 
-def _any_wants(subscribers: list[Subscriber], topic: str) -> bool:
-    return any(may_fit_topic(parsed(str(each.subscription).strip()), topic) for each in subscribers)
+def _sent(event: Event) -> dict[str, Any]:
+    """An event with the names that it travels under."""
+    return {"inReplyToEvent" if name == "in_reply_to_event" else name: value for name, value in event.items()}
+
+
+def _bound(kept: dict[str, Any]) -> None:
+    """Forget the oldest, so that a session which publishes for months does not grow."""
+    while len(kept) > _MOST_ANSWERED:
+        del kept[next(iter(kept))]
 
 
 def _mapping(given: Any) -> dict[str, str]:

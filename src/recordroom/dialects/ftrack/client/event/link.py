@@ -34,15 +34,17 @@ _PART = 500  # entities in one event, roughly
 
 # Gives events as mappings, when somebody comes to handle them.
 Make = Callable[[], Sequence[dict[str, Any]]]
+# Gets the revision, what makes the events, and the event itself where it is made already.
+Take = Callable[[int, Make, dict[str, Any] | None], None]
 
 
 class Link:
-    """One connection of a hub. `take(revision, make)` is called, in another thread, for whatever the room tells of.
+    """One connection of a hub. `take(revision, make, event)` is called, in another thread, for whatever the room tells of.
 
     `again()` is called when the room could not be reached for a while, and is there again.
     """
 
-    def __init__(self, native: Session, take: Callable[[int, Make], None], again: Callable[[], None]) -> None:
+    def __init__(self, native: Session, take: Take, again: Callable[[], None]) -> None:
         self.native = native
         self.actor = ""
         self._take = take
@@ -109,11 +111,11 @@ class Link:
 
     def _publication(self, event: NativeEvent) -> None:
         found = delivered(event.wire)
-        self._take(event.revision, lambda: [found])
+        self._take(event.revision, lambda: [found], found)
 
     def _commit(self, event: NativeEvent) -> None:
         if event.database == self.native.database:
-            self._take(event.revision, lambda: list(_updates(self.native, event.wire)))
+            self._take(event.revision, lambda: list(_updates(self.native, event.wire)), None)
 
     def _lose(self, _: object) -> None:
         self._away = True
