@@ -243,6 +243,15 @@ def test_questions_in_one_request_are_counted(yard: Yard) -> None:
     assert yard.api("mallory", *[question] * 1_001)["exception"] == "ValidationError"
 
 
+def test_a_body_of_nothing_but_signs_is_not_unpacked(yard: Yard) -> None:
+    headers = {"ftrack-user": "mallory", "ftrack-api-key": yard.keys["mallory"]}
+    for part in (b"{},", b'{"a":[[[[]]]]},'):
+        body = b"[" + part * 600_000 + b"{}]"
+        answer = urllib3.request("POST", f"{yard.server.url}/api", body=body, headers=headers, retries=False)
+        assert answer.json()["exception"] == ("ValidationError" if b"a" in part else "InvalidActionError")
+    assert "objects and lists" in answer.json()["content"]
+
+
 def test_circles_that_somebody_made_of_parents_end_nothing(yard: Yard) -> None:
     first, second = new(), new()
     assert yard.make("mallory", "Folder", first, name="a", parent=str(yard.open["id"])).status == 200

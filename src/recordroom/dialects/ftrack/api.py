@@ -25,6 +25,7 @@ __all__ = ["Api"]
 _LOG = logging.getLogger("recordroom.server")
 _JSON = "application/json"
 _MOST_QUESTIONS = 1_000  # each answer is held until the last is there
+_MOST_PARTS = 1_000_000  # each takes far more memory than the two signs that it may have
 _HARMLESS = ("query", "query_server_information", "query_schemas")
 
 
@@ -66,6 +67,8 @@ class Api:
 
 
 def _operations(body: bytes) -> list[dict[str, Any]]:
+    if body.count(b"{") + body.count(b"[") > _MOST_PARTS:
+        raise InvalidRequest(reason=f"at most {_MOST_PARTS} objects and lists in one request")
     try:
         return msgspec.json.decode(body, type=list[dict[str, Any]])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
