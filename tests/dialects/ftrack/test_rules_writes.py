@@ -65,6 +65,48 @@ def test_a_batch_may_name_what_it_makes_later(studio: Stage, connect: Connect) -
     assert connect().get("Task", task["entity_key"][0])["project"]["name"] == "late"
 
 
+def test_a_version_and_its_thumbnail_are_one_batch(session: Any, connect: Connect, version: Any) -> None:
+    made = session.create("AssetVersion", {"asset": version["asset"]})
+    component = session.create("FileComponent", {"name": "thumbnail", "version": made})
+    made["thumbnail_id"] = component["id"]
+    session.commit()
+
+    seen = connect().get("AssetVersion", made["id"])
+    assert (seen["thumbnail"]["id"], [each["id"] for each in seen["components"]]) == (
+        component["id"],
+        [component["id"]],
+    )
+
+
+def test_a_reference_that_closes_a_circle_may_come_in_any_way_behind_the_creation(
+    session: Any, studio: Stage, connect: Connect, version: Any
+) -> None:
+    made, component = create("AssetVersion", asset=ref(version["asset"])), create("FileComponent", name="main")
+    number, other = made["entity_key"][0], component["entity_key"][0]
+    at = {"__entity_type__": "AssetVersion", "id": number}
+    there = {"__entity_type__": "FileComponent", "id": other}
+    made["entity_data"]["thumbnail"] = there
+
+    answer = post(studio, component, made, update("FileComponent", other, version=at))
+    assert answer[-1]["data"]["version_id"] == number
+    assert connect().get("AssetVersion", number)["thumbnail_id"] == other
+    third, fourth = create("AssetVersion", asset=ref(version["asset"])), create("FileComponent", name="second")
+    third["entity_data"]["thumbnail_id"] = fourth["entity_key"][0]
+    listed = [{"__entity_type__": "FileComponent", "id": fourth["entity_key"][0]}]
+    answer = post(studio, fourth, third, update("AssetVersion", third["entity_key"][0], components=listed))
+    assert [each["id"] for each in answer[-1]["data"]["components"]] == fourth["entity_key"]
+
+
+def test_two_cannot_be_made_within_each_other(studio: Stage, connect: Connect) -> None:
+    first, second = create("Shot", name="a"), create("Shot", name="b")
+    first["entity_data"]["parent_id"], second["entity_data"]["parent_id"] = second["entity_key"][0], first["entity_key"][0]
+
+    answer = post(studio, first, second)
+
+    assert answer["exception"] == "ValidationError"
+    assert connect().get("Shot", first["entity_key"][0]) is None
+
+
 def test_two_that_refer_to_each_other_are_one_batch(session: Any, connect: Connect, project: Any) -> None:
     first, second = (session.create("Shot", {"name": name, "parent": project}) for name in ("a", "b"))
     session.create("TypedContextLink", {"from": first, "to": second})

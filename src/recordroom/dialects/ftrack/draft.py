@@ -15,10 +15,14 @@ Columns = dict[str, Any]
 
 
 class Draft:
-    """Changes so far. An update of what the batch creates is a part of its creation, whichever comes first."""
+    """Changes so far. An update of what the batch creates is a part of its creation, whichever comes first.
+
+    But where it makes new entities refer to each other in a circle: that reference is set behind their creation.
+    """
 
     def __init__(self) -> None:
         self.created: dict[bytes, tuple[str, Columns]] = {}
+        self._later: dict[bytes, set[str]] = {}  # what was said of new entities behind their creation
         self.updated: dict[tuple[str, bytes], Columns] = {}
         self.deleted: dict[bytes, str] = {}
         self.linked: dict[tuple[str, str], dict[tuple[bytes, bytes], bool]] = {}
@@ -31,12 +35,14 @@ class Draft:
         known = self.created.get(entity)
         self.created[entity] = (native, {**(known[1] if known else {}), **columns})
 
-    def update(self, native: str, entity: bytes, columns: Columns) -> None:
-        """New values; NotFound where the batch has deleted the entity."""
+    def update(self, native: str, entity: bytes, columns: Columns, *, later: bool = True) -> None:
+        """New values; NotFound where the batch has deleted the entity. Those of a creation do not come `later`."""
         if entity in self.deleted:
             raise NotFound(type=native, id=show_id(entity))
         if entity in self.created:
             self.created[entity][1].update(columns)
+            if later:
+                self._later.setdefault(entity, set()).update(columns)
         elif columns:
             self.updated.setdefault((native, entity), {}).update(columns)
 
@@ -62,6 +68,7 @@ class Draft:
     def operations(self) -> list[Operation]:
         """Everything, what frees a value before what takes it."""
         gone = self.deleted
+        closing = self._take_closing()
         return [
             *self.first,
             *_updates(self.updated),
@@ -69,10 +76,35 @@ class Draft:
             *self._drops(gone),
             *_deletes(self.deleted),
             *_creates(self.created),
+            *_updates(closing),
             *self._links(gone),
             *self._sets(gone),
             *self.last,
         ]
+
+    def _take_closing(self) -> dict[tuple[str, bytes], Columns]:
+        """References that would close circles of new entities, taken out of their creation."""
+        found: dict[tuple[str, bytes], Columns] = {}
+        for entity in self._later.keys() & self.created.keys():
+            native, columns = self.created[entity]
+            for name in sorted(self._later[entity] & columns.keys()):
+                value = columns[name]
+                if isinstance(value, bytes) and value != entity and self._leads(value, entity):
+                    found.setdefault((native, entity), {})[name] = columns.pop(name)
+        return found
+
+    def _leads(self, start: bytes, end: bytes) -> bool:
+        """Whether references of new entities lead from one to another."""
+        seen, waiting = {start}, [start]
+        while waiting:
+            each = waiting.pop()
+            if each == end:
+                return True
+            _, columns = self.created.get(each, ("", {}))
+            ahead = {value for value in columns.values() if isinstance(value, bytes)} & self.created.keys() - seen
+            seen |= ahead
+            waiting += ahead
+        return False
 
     def _links(self, gone: Iterable[bytes]) -> Iterable[Operation]:
         for (native, attribute), pairs in self.linked.items():

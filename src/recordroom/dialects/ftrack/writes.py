@@ -106,7 +106,7 @@ class Writer:
                     self._categories[entity] = as_raw_id(type.name, name, id_of(value))
             elif not field.fixed and field.form != "id":
                 columns.update(self._columns(type, field, value))
-        self.draft.update(type.native, entity, columns)
+        self.draft.update(type.native, entity, columns, later=change.action != "create")
 
     def _columns(self, type: Type, field: Field, value: Any) -> Columns:
         if field.form == "scalar":
