@@ -191,6 +191,9 @@ class IdAttribute(Attribute):
         """The value."""
         return show_id(entity._native._id)
 
+    def put(self, entity: Entity, value: Any) -> None:
+        """Nothing: it is the same."""
+
     def forget(self, entity: Entity) -> None:
         """Forget the local value, where there can be one."""
 
@@ -245,7 +248,8 @@ class KeyAttribute(Attribute):
     def get_value(self, entity: Entity) -> Any:
         """The value."""
         raws = [raw_reference(entity._native, name) for name in self.field.natives]
-        return next((show_id(raw) for raw in raws if raw is not None and raw is not NOT_SET), _nothing(raws))
+        found = next((show_id(raw) for raw in raws if raw is not None and raw is not NOT_SET), _nothing(raws))
+        return self.default_value if found is NOT_SET and entity._native._page.new else found
 
     def put(self, entity: Entity, value: Any) -> None:
         """Hand a value over."""

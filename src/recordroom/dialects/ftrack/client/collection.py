@@ -316,7 +316,7 @@ class CustomAttributeCollectionProxy(MappedCollectionProxy):
     def __getitem__(self, key: str) -> Any:
         configuration = self._configuration(key)
         value = attribute_of(self.entity._native, configuration.native)
-        if value is None:
+        if value is None or (value is NOT_SET and self.entity._native._page.new):
             return configuration.default
         attribute = self.entity._native._facts.attribute(configuration.native)
         if value is NOT_SET:

@@ -62,8 +62,15 @@ def _entity(entity: Entity, choose: Callable[[Attribute, Entity], Any]) -> dict[
     for each in entity.attributes:
         value = choose(each, entity)
         if value is not NOT_SET:
-            found[each.name] = reference(value) if isinstance(value, Entity) else value
+            found[each.name] = _short(value)
     return found
+
+
+def _short(value: Any) -> Any:
+    """References in place of entities."""
+    if isinstance(value, list):
+        return [_short(each) for each in value]
+    return reference(value) if isinstance(value, Entity) else value
 
 
 def _modified(attribute: Attribute, entity: Entity) -> Any:

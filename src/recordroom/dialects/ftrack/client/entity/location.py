@@ -247,7 +247,12 @@ class OriginLocationMixin(MemoryLocationMixin, UnmanagedLocationMixin):
 
 
 class ServerLocationMixin:
-    """For the room's own location: `get_thumbnail_url`, which every location has here."""
+    """For the room's own location. Every location has what it has, as far as its accessor does."""
+
+    def get_thumbnail_url(self, component: Any, size: int | None = None) -> str:
+        """An address of a small picture of a component."""
+        here: Any = self
+        return Location.get_thumbnail_url(here, component, size)
 
 
 class _Told:
