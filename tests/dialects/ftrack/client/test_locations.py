@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,12 @@ from recordroom.dialects.ftrack.client.structure.id import IdStructure
 from recordroom.dialects.ftrack.client.structure.origin import OriginStructure
 from recordroom.dialects.ftrack.client.structure.standard import StandardStructure
 from recordroom.files import MemoryAccessor
-from tests.dialects.ftrack.client.dropins import Dropins
+from tests.dialects.ftrack.client.dropins import Dropins, served_dropins
+from tests.dialects.ftrack.hubs import Stage
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import ftrack_api
 
 
 @pytest.fixture
@@ -394,6 +402,38 @@ def test_an_origin_of_ones_own_takes_paths(session: Any, store: Any, source: Pat
     assert store.get_filesystem_path(component) == str(source / "x.txt")
     fixed(session, "ftrack.server").add_component(component, store)
     assert session.pick_location(component)["name"] == "ftrack.server"
+
+
+# --- together with the unmodified client -------------------------------------------------------------------
+
+
+def test_what_one_client_brings_the_other_finds(studio: Stage, source: Path) -> None:
+    with (
+        served_dropins(studio) as dropins,
+        ftrack_api.Session(
+            studio.server.url, studio.key, studio.user, plugin_paths=[], schema_cache_path=False
+        ) as theirs,
+    ):
+        mine = dropins()
+        component = mine.create_component(
+            f"{source}/shot.%04d.exr [1-3]", {"name": "mine"}, location=fixed(mine, "ftrack.server")
+        )
+        same = theirs.get("SequenceComponent", component["id"])
+        location = theirs.pick_location(same)
+        assert location["name"] == "ftrack.server"
+        assert theirs.get_component_availability(same)[location["id"]] == 100.0
+        member = next(each for each in same["members"] if each["name"] == "0003")
+        with closing(location.accessor.open(location.get_resource_identifier(member))) as data:
+            assert data.read() == b"xxx"
+
+        other = theirs.create_component(str(source / "x.txt"), {"name": "theirs"}, location=location)
+        found = mine.get("FileComponent", other["id"])
+        server = mine.pick_location(found)
+        assert server["name"] == "ftrack.server"
+        with closing(server.accessor.open(server.get_resource_identifier(found))) as data:
+            assert data.read() == b"hello"
+        server.remove_component(found)
+        assert theirs.query(f'ComponentLocation where component_id is "{other["id"]}"').all() == []
 
 
 # --- addresses ---------------------------------------------------------------------------------------------
