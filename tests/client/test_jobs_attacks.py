@@ -116,3 +116,28 @@ def test_the_type_of_a_file_is_no_path_of_the_machine(session: Any, tmp_path: Pa
         assert job["status"] == "done"
     finally:
         planted.unlink(missing_ok=True)
+
+
+def test_data_that_somebody_changes_at_the_last_moment_is_not_done_as_another(tmp_path: Path) -> None:
+    did: list[Any] = []
+    with rr.connect(tmp_path / "race.room") as owner:
+        owner.apply_template("core")
+        owner.apply_template("files")
+        user = owner.create("User", {"name": "mallory", "active": True})
+        user["roles"].append(owner.query("Role where name is contributor").one())
+        owner.commit()
+        owner.jobs.register("spend", lambda running: did.append(running.data))
+        job = owner.jobs.submit("spend", "theirs", user=user)
+
+        def open_late(name: str) -> Any:
+            with type(owner)(owner.transport.acting_as("mallory")) as mallory:
+                mallory.get("Job", job["id"])["data"] = '"mine"'
+                mallory.commit()
+            return type(owner)(owner.transport.acting_as(name))
+
+        owner.jobs.sessions = open_late
+        owner.jobs.run_pending()
+
+        owner.refresh(job)
+        assert did == []
+        assert job["status"] == "failed"

@@ -41,6 +41,7 @@ class Running:
         self.session = session  # with the rights of who created the job
         self.job = job
         self.attempt = taken.attempt
+        self._given = {"data": job["data"]}  # whatever becomes of the job meanwhile
         self._lost = threading.Event()
         self._lock = threading.Lock()
         self._part, self._lines = 0.0, [""]
@@ -48,7 +49,7 @@ class Running:
     @property
     def data(self) -> Any:
         """What the job is about: its data, read as JSON. InvalidValue where that is none."""
-        return json_of(self.job)
+        return json_of(self._given)
 
     def progress(self, part: float) -> None:
         """Say that so much is done, from 0 to 1; ends the handler where the job is not ours any more."""
@@ -162,6 +163,8 @@ class Worker:
             if job is None:
                 raise PermissionDenied(what="reading one's own job")
             running = Running(session, job, taken)
+            # Once more: somebody may have changed what it is to do before it was read here.
+            creator(self._keeper, taken.job)
             self._do(running, taken)
         except LeaseLost:
             raise

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
@@ -183,7 +183,7 @@ def moment_now() -> Any:
     return dt.datetime.now(dt.UTC)
 
 
-def json_of(job: Entity) -> Any:
+def json_of(job: Mapping[str, Any]) -> Any:
     """The data of a job; InvalidValue where it is no JSON."""
     text = job["data"]
     try:
