@@ -71,7 +71,9 @@ def reader_of(native: NativeSession, names: Names, configurations: Sequence[Conf
 def run(coroutine: Coroutine[Any, Any, R]) -> R:
     """What a coroutine gives that waits for nothing else than this room."""
     try:
-        coroutine.send(None)
+        # Long work gives others their turn (None) where there is a loop; here there is none.
+        while coroutine.send(None) is None:
+            continue
     except StopIteration as done:
         found: R = done.value
         return found
