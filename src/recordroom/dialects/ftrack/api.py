@@ -92,7 +92,7 @@ async def results(asked: Asked, operations: list[dict[str, Any]]) -> list[Any]:
         await _check_others(asked, operations)
     found: list[Any] = [None] * len(operations)
     for place, operation in enumerate(operations):
-        if place not in writing:
+        if actions[place] not in WRITES:
             found[place] = await ACTIONS[actions[place]](asked, operation)
         elif place == writing[-1]:
             batch = [operations[each] for each in writing]

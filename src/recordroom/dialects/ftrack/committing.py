@@ -16,6 +16,7 @@ from .echoes import echoes
 from .known import looked_up
 from .names import names_of
 from .reading import Reader
+from .turns import in_turns
 from .writes import Writer
 
 __all__ = ["committed"]
@@ -27,7 +28,9 @@ async def committed(
     """The results of a batch, which is applied by then; what is wrong with it is raised, and nothing applied."""
     names = names_of(await room.schema("main"))
     reader = Reader(room, names)
-    changes = [change_of(names, each) for each in operations]
+    changes: list[Change] = []
+    async for some in in_turns(operations):
+        changes += [change_of(names, each) for each in some]
     if any("CustomAttribute" in each.type.name or "custom_attributes" in each.data for each in changes):
         reader.configurations = await configurations_of(reader)
     definitions = Definitions(reader)
@@ -36,7 +39,9 @@ async def committed(
     writer = Writer(names, await looked_up(reader, changes), definitions.configurations, actor)
     writer.draft.first += definitions.first
     writer.draft.last += definitions.last
-    done: list[tuple[Change, bytes | None]] = [(each, writer.add(definitions.completed(each))) for each in changes]
+    done: list[tuple[Change, bytes | None]] = []
+    async for few in in_turns(changes):
+        done += [(each, writer.add(definitions.completed(each))) for each in few]
     draft = writer.finish()
     made = draft.operations()
     if made:

@@ -24,6 +24,7 @@ class Draft:
         self.created: dict[bytes, tuple[str, Columns]] = {}
         self._later: dict[bytes, set[str]] = {}  # what was said of new entities behind their creation
         self.updated: dict[tuple[str, bytes], Columns] = {}
+        self._updated_as: dict[bytes, set[str]] = {}  # the types under which an entity was updated
         self.deleted: dict[bytes, str] = {}
         self.linked: dict[tuple[str, str], dict[tuple[bytes, bytes], bool]] = {}
         self.keys: dict[tuple[str, str], dict[tuple[bytes, str], Any]] = {}
@@ -45,13 +46,14 @@ class Draft:
                 self._later.setdefault(entity, set()).update(columns)
         elif columns:
             self.updated.setdefault((native, entity), {}).update(columns)
+            self._updated_as.setdefault(entity, set()).add(native)
 
     def delete(self, native: str, entity: bytes) -> None:
         """An entity goes, and what the batch did to it."""
         if self.created.pop(entity, None) is None:
             self.deleted[entity] = native
-        for key in [each for each in self.updated if each[1] == entity]:
-            del self.updated[key]
+        for kind in self._updated_as.pop(entity, ()):
+            del self.updated[kind, entity]
 
     def link(self, native: str, attribute: str, pair: tuple[bytes, bytes], *, there: bool) -> None:
         """A pair of a links attribute is there, or is not."""

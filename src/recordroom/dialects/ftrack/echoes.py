@@ -10,6 +10,7 @@ from .emitting import Emitter
 from .names import Field, Type
 from .reading import Node, Reader, Rows
 from .tables import ALIASES
+from .turns import in_turns
 from .values import untagged
 
 __all__ = ["echoes"]
@@ -33,9 +34,16 @@ async def echoes(reader: Reader, changes: list[tuple[Change, bytes | None]]) -> 
             node, ids = wanted.setdefault(change.type.native, ({}, {}))
             node.update({name: {} for name in told(change).names if name not in node})
             ids[entity] = None
-    loaded: dict[str, Rows] = {native: await reader.by_ids(native, ids, node) for native, (node, ids) in wanted.items()}
+    loaded: dict[str, Rows] = {}
+    for native, (node, ids) in wanted.items():
+        rows = loaded.setdefault(native, {})
+        async for part in in_turns(list(ids)):
+            rows |= await reader.by_ids(native, part, node)
     emit = Emitter(reader.names)
-    return [{"action": change.action, "data": emit(_data(change, entity, loaded, told))} for change, entity in changes]
+    found: list[dict[str, Any]] = []
+    async for some in in_turns(changes):
+        found += [{"action": each.action, "data": emit(_data(each, entity, loaded, told))} for each, entity in some]
+    return found
 
 
 class _Tellings:

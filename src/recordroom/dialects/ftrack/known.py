@@ -12,6 +12,7 @@ from ...query.syntax import In, Literal, Parameter, Path, Query, Selected
 from .batches import Change, key_of
 from .names import Field, Names, Type
 from .reading import Reader
+from .turns import in_turns
 
 __all__ = ["Known", "looked_up"]
 
@@ -68,8 +69,9 @@ async def looked_up(reader: Reader, changes: Sequence[Change]) -> Known:
     known = Known(reader.names)
     wanted = _Wanted()
     wanted.new = _note_kinds(known, changes)
-    for change in changes:
-        _note(reader.names, change, wanted)
+    async for some in in_turns(changes):
+        for change in some:
+            _note(reader.names, change, wanted)
     for name, keys in wanted.keys.items():
         await _find_keys(reader, known, reader.names[name], keys)
     for (native, attribute), owners in wanted.members.items():

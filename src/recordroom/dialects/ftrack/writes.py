@@ -153,15 +153,16 @@ class Writer:
     def _set_members(self, native: str, entity: bytes, field: Field, members: list[bytes]) -> None:
         attribute = self.schema.attribute(native, field.natives[0])
         current = self.known.members.get((native, attribute.name), {}).get(entity, [])
+        wanted, there = set(members), set(current)
         if attribute.kind == "links":
-            for each in {*members, *current}:
-                self.draft.link(native, attribute.name, (entity, each), there=each in members)
+            for each in wanted | there:
+                self.draft.link(native, attribute.name, (entity, each), there=each in wanted)
             return
         for each in members:
-            if each not in current:
+            if each not in there:
                 self.draft.update(self._kind(each, attribute.target), each, {attribute.inverse: entity})
         for each in current:
-            if each not in members and each not in self.draft.deleted and field.only is None:
+            if each not in wanted and each not in self.draft.deleted and field.only is None:
                 self._detach(attribute.target, attribute.inverse, each)
 
     def _kind(self, entity: bytes, target: str) -> str:
@@ -181,7 +182,7 @@ class Writer:
         assert pair is not None, "a collection of pairs"
         attribute = links_of(self.names, native, field)
         half = pair.member if attribute == pair.attribute else pair.owner
-        members = [as_raw_id(type.name, half, each.get(f"{half}_id")) for each in references]
+        members = {as_raw_id(type.name, half, each.get(f"{half}_id")) for each in references}
         current = self.known.members.get((native, attribute), {}).get(entity, [])
         for each in {*members, *current} - {None}:
             if each is not None:
