@@ -200,7 +200,7 @@ def test_what_the_rooms_own_location_cannot_do(dropins: Dropins) -> None:
         accessor.get_url("01a1fd85-ebfa-706f-98f6-3b84464de049")
     with pytest.raises(e.AccessorOperationFailedError):
         written(accessor, "no id", b"x")
-    ServerFile("no id", session).close()  # nothing was written, nothing is sent
+    ServerFile("no id", session, "wb").close()  # nothing was written, nothing is sent
 
 
 # --- accessors of scripts, natively --------------------------------------------------------------------------

@@ -609,3 +609,26 @@ def test_nobody_speaks_in_the_name_of_another(online: Dropins, studio: Stage, th
     until_theirs(lambda: mine.wait(0) or len(heard) == 2, other)
 
     assert [each["source"]["user"]["username"] for each in heard] == ["impostor", "impostor"]
+
+
+def test_people_hear_of_what_the_rules_let_them_see(
+    online: Dropins, studio: Stage, unique: Callable[[str], str]
+) -> None:
+    key = studio.person("outsider", ("read", "User", None))
+    hub, session = connected(online, api_user="outsider", api_key=key), online()
+    heard: list[Any] = []
+    hub.subscribe("topic=ftrack.update", heard.append)
+    schema = session.query("ProjectSchema").first()
+
+    name = unique("secret")
+    session.create("Project", {"name": name, "full_name": name, "project_schema": schema})
+    session.commit()
+    user = session.create("User", {"username": unique("public")})
+    session.commit()
+
+    def told() -> list[str]:
+        return [each["entityId"] for event in heard for each in event["data"]["entities"]]
+
+    until(lambda: user["id"] in told(), hub)
+    assert told() == [user["id"]]
+    assert name not in str(heard)

@@ -222,6 +222,15 @@ def test_a_component_that_is_not_there_is_named(session: Any, store: Any, source
         assert caught.value.details["components"] == [component]
 
 
+def test_what_is_recorded_goes_with_the_component(session: Any, source: Path, unique: Callable[[str], str]) -> None:
+    user = session.create("User", {"username": unique("with")})
+    component = session.create_component(str(source / "x.txt"), location=fixed(session, "ftrack.server"))
+
+    assert (list(session.recorded_operations), session.created, session.modified) == ([], [], [])
+    assert session.query(f'User where id is "{user["id"]}"').one() is user
+    assert session.query(f'FileComponent where id is "{component["id"]}"').one() is component
+
+
 def test_each_component_may_have_a_source_of_its_own(session: Any, store: Any, source: Path) -> None:
     origin, server = session.get("Location", symbol.ORIGIN_LOCATION_ID), fixed(session, "ftrack.server")
     one = session.create_component(str(source / "x.txt"), location=server)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from .....client.room_location import RoomAccessor
 from .....errors import Error, NoSuchFile, NotSupported
-from ..data import Data, FileWrapper, String
+from ..data import Data, String
 from ..exception import (
     AccessorOperationFailedError,
     AccessorResourceNotFoundError,
@@ -22,14 +22,18 @@ __all__ = ["ServerFile"]
 
 
 class ServerFile(String):
-    """Data that goes to the room when it is flushed or closed, verified."""
+    """Data of a component: what is written goes to the room when it is flushed or closed, and is verified there."""
 
-    def __init__(self, resource_identifier: str, session: Any, mode: str = "wb") -> None:
+    def __init__(self, resource_identifier: str, session: Any, mode: str = "rb") -> None:
         self.mode = mode
         self.resource_identifier = resource_identifier
         self._native = _native(session)
         self._pending = False
         super().__init__()
+        if "r" in mode:
+            self.wrapped_file.close()
+            with _named("open", resource_identifier):
+                self.wrapped_file = self._native.open(resource_identifier)
 
     def write(self, content: str | bytes) -> None:
         """Put something here."""
@@ -59,10 +63,7 @@ class _ServerAccessor(Accessor):
 
     def open(self, resource_identifier: str, mode: str = "rb") -> Data:
         """The bytes of a component: to read from with `rb`, otherwise to write."""
-        if "r" not in mode:
-            return ServerFile(resource_identifier, self._session, mode)
-        with _named("open", resource_identifier):
-            return FileWrapper(self.native.open(resource_identifier))
+        return ServerFile(resource_identifier, self._session, mode)
 
     def remove(self, resource_identifier: str) -> None:
         """Remove the bytes of a component."""
