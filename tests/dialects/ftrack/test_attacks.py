@@ -7,13 +7,16 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 import urllib3
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from recordroom import media
 from recordroom.server.logs import configure
 from tests.conftest import DATABASES
 from tests.server.outsiders import PEOPLE, SECRET, Yard, new, yards
@@ -153,6 +156,35 @@ def test_a_key_for_looking_removes_nothing_by_a_get(yard: Yard) -> None:
     assert yard.plain("GET", f"/component/get?{query}").status == 200
     assert yard.plain("GET", f"/component/remove?{query}").status == 403
     assert yard.plain("GET", f"/component/get?{query}").status == 200
+
+
+def picture(size: int) -> bytes:
+    file = io.BytesIO()
+    PIL.Image.new("RGB", (size, size // 2), "teal").save(file, "png")
+    return file.getvalue()
+
+
+def test_a_picture_is_not_opened_for_every_size(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[int] = []
+    real = media.thumbnail
+
+    def counted(source: Path, target: Path, size: int) -> tuple[int, int]:
+        opened.append(source.stat().st_size)
+        return real(source, target, size)
+
+    monkeypatch.setattr(media, "thumbnail", counted)
+    data, none = picture(3_000), b"this is no picture"
+    for which, sizes in ((data, (10, 20, 30, 2048, 20)), (none, (10, 20, 30))):
+        component = yard.component("mallory", which)
+        for size in sizes:
+            query = f"id={component}&size={size}&username=mallory&apiKey={yard.keys['looker']}"
+            answer = yard.plain("GET", f"/component/thumbnail?{query}")
+            assert answer.status == 200
+            if which is data:
+                assert PIL.Image.open(io.BytesIO(answer.data)).size == (size, size // 2)
+
+    assert opened.count(len(data)) == 2
+    assert opened.count(len(none)) == 1
 
 
 # --- requests of no sense ---------------------------------------------------------------------------------
