@@ -632,3 +632,17 @@ def test_people_hear_of_what_the_rules_let_them_see(
     until(lambda: user["id"] in told(), hub)
     assert told() == [user["id"]]
     assert name not in str(heard)
+
+
+def test_waiting_ends_when_nothing_can_come_any_more(online: Dropins, studio: Stage) -> None:
+    studio.person("leaving", ("read", "User", None))
+    key, token = studio.new_key("leaving")
+    hub = connected(online, api_user="leaving", api_key=key)
+    heard: list[Any] = []
+    hub.subscribe("topic=ftrack.meta.disconnected", heard.append)
+
+    assert studio.server.request("DELETE", f"/v1/tokens/{token}").status < 300
+    hub.wait()
+
+    assert [each["topic"] for each in heard] == ["ftrack.meta.disconnected"]
+    assert not hub.connected
