@@ -137,6 +137,22 @@ def test_a_reference_and_its_id_are_one(session: Any, connect: Dropins, task: An
     assert (task["status_id"], task["type"]) == (None, None)
 
 
+def test_a_context_moves_to_another_project_with_all_that_hangs_on_it(
+    session: Any, connect: Dropins, task: Any, unique: Unique
+) -> None:
+    there = session.create("Project", {"name": unique("there"), "full_name": "There"})
+    asset = session.create("Asset", {"name": "a", "parent": task["parent"]})
+    version = session.create("AssetVersion", {"asset": asset, "task": task})
+    session.commit()
+    task["parent"]["parent_id"] = there["id"]
+    session.commit()
+
+    other = connect()
+    for kind, each in (("Shot", task["parent"]), ("Task", task), ("Asset", asset), ("AssetVersion", version)):
+        assert other.get(kind, each["id"])["project_id"] == there["id"]
+    assert other.get("Task", task["id"])["link"][0]["id"] == there["id"]
+
+
 def test_link_ancestors_and_descendants(connect: Dropins, task: Any) -> None:
     found = connect().get("Task", task["id"])
     shot, sequence, project = task["parent"], task["parent"]["parent"], task["project"]
@@ -405,12 +421,23 @@ def test_notes_have_recipients_labels_and_replies(session: Any, connect: Dropins
     found = connect().get("Note", note["id"])
     assert (found["parent"], found["parent_id"], found["parent_type"]) == (task, task["id"], "task")
     assert (found["author"], found["user_id"]) == (user, user["id"])
-    assert [each["resource"] for each in found["recipients"]] == [user]
+    assert user in [each["resource"] for each in found["recipients"]]
     assert [each["label"] for each in found["note_label_links"]] == labels
     assert list(found["replies"]) == [reply]
     assert reply["parent_type"] == "note"
     assert second["category"] is labels[0]
     assert set(task["notes"]) == {note, second}
+
+
+def test_who_writes_a_note_hears_of_it_and_users_have_names(connect: Dropins, session: Any, task: Any) -> None:
+    author = session.query("User where username is administrator").first()
+    note = session.create("Note", {"content": "a", "author": author, "parent": task})
+    nameless = session.create("User", {})
+    session.commit()
+
+    heard = [each["resource"]["username"] for each in connect().get("Note", note["id"])["recipients"]]
+    assert heard == ([session.api_user] if session.api_user else [])
+    assert len(nameless["username"]) == 36
 
 
 def test_timers_become_timelogs(session: Any, task: Any, user: Any) -> None:

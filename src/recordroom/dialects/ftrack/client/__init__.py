@@ -5,7 +5,6 @@ It works on recordroom's own session: with an embedded room (a path or postgresq
 
 from __future__ import annotations
 
-from importlib.metadata import version as _version
 from typing import Any
 
 from . import (
@@ -49,7 +48,13 @@ __all__ = [
     "symbol",
 ]
 
-__version__ = _version("recordroom")
+
+def __getattr__(name: str) -> str:
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version("recordroom")
 
 
 def mixin(instance: Any, mixin_class: type, name: str | None = None) -> None:

@@ -18,7 +18,7 @@ from ..values import python_value
 from . import moments, working
 from .collection import Collection, CustomAttributeCollectionProxy, KeyValueMappedCollectionProxy, PairCollection
 from .exception import ImmutableAttributeError, ServerError
-from .natives import attribute_of, peek, raw_reference
+from .natives import attribute_of, moved, peek, raw_reference
 
 if TYPE_CHECKING:
     from .entity.base import Entity
@@ -220,7 +220,9 @@ class ReferenceAttribute(Attribute):
         """Hand a value over."""
         native = entity._native
         if len(self.field.natives) == 1:
-            native[self.native] = native_value(value)
+            found = native_value(value)
+            if self.native != "parent" or not moved(native, found):
+                native[self.native] = found
             return
         found = value if value is None or value is NOT_SET else _end(entity, self.field, value)
         for name in self.field.natives:

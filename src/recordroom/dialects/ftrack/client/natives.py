@@ -8,7 +8,7 @@ from typing import Any
 from ....client.entity import Entity
 from ....client.symbols import NOT_SET
 
-__all__ = ["Native", "attribute_of", "follow", "load_more", "peek", "raw_reference"]
+__all__ = ["Native", "attribute_of", "follow", "load_more", "moved", "peek", "raw_reference"]
 
 
 class Native(Entity, eq=False):
@@ -68,6 +68,22 @@ def _is_given(native: Entity, name: str) -> bool:
     """Whether a new entity has a value: what nobody gave is not known until it is committed."""
     edits = native._edits
     return (edits is not None and name in edits) or native._facts.defaults.get(name) is not None
+
+
+def moved(native: Entity, parent: Any) -> bool:
+    """Put a context that the room has below another, with all that hangs on it where that is of another project.
+
+    False where it is something else, which is set as it is.
+    """
+    session = native._session
+    if native._page.new or not parent or not session.schema.is_a(native._type, "TypedContext"):
+        return False
+    with session.auto_populating(True):
+        found = parent if isinstance(parent, Entity) else session.get("Context", parent)
+        if found is None or not session.schema.is_a(found._type, "Context"):
+            return False
+        session.production.move(native, found)
+    return True
 
 
 def follow(natives: Iterable[Entity], path: str) -> list[Entity]:

@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
@@ -118,7 +119,7 @@ class Session:
         self._names = connecting.names_in(self.native)
         self._configurations: list[Configuration] | None = None
         self._custom: dict[str, list[Configuration]] = {}
-        self._defining: list[Any] = []
+        self._unfinished: list[Any] = []  # new entities that a commit completes
         self._pairs = Virtuals(self)
         self.recorded_operations = Operations(self)
         self._classes: dict[type[Native], type[Entity]] = {}
@@ -422,15 +423,29 @@ class Session:
     def commit(self) -> None:
         """Send everything recorded, all of it or nothing. ServerError where the room refuses; all stays recorded then."""
         with translated(), self._committing():
-            gone = self._gone_configurations()
-            if self._defining:
-                defined(self, [each for each in self._defining if each._state() == "created"])
             self.native.commit(on_conflict="mine")
-            if self._defining or gone:
-                self._forget_configurations()
-            if gone:
-                dropped(self, gone)
-                self._forget_configurations()
+
+    @contextlib.contextmanager
+    def _committing(self) -> Iterator[None]:
+        """What is done here ends with a commit of everything recorded, completed by what follows from it."""
+        self._check_open()
+        gone = self._gone_configurations()
+        made = [each for each in self._unfinished if each._state() == "created"]
+        definitions = [each for each in made if each.entity_type == CONFIGURATION]
+        for each in made:
+            each._complete()
+        if definitions:
+            defined(self, definitions)
+        count = len(self.recorded_operations)
+        yield
+        with self._lock:
+            del self.recorded_operations._records[:count]
+            self._unfinished = [each for each in self._unfinished if each not in made]
+        if definitions or gone:
+            self._forget_configurations()
+        if gone:
+            dropped(self, gone)
+            self._forget_configurations()
 
     def _gone_configurations(self) -> list[Configuration]:
         """The custom attributes whose end is not committed."""
@@ -441,16 +456,12 @@ class Session:
         """Ask for the custom attributes again when they are needed."""
         self._configurations = None
         self._custom.clear()
-        self._defining.clear()
 
-    @contextlib.contextmanager
-    def _committing(self) -> Iterator[None]:
-        """What is done here ends with a commit of everything recorded."""
-        self._check_open()
-        count = len(self.recorded_operations)
-        yield
-        with self._lock:
-            del self.recorded_operations._records[:count]
+    @cached_property
+    def _me(self) -> Any:
+        """The native User of this session; None where the room's owner works, who is none."""
+        with self.native.auto_populating(True):
+            return self.native.get("User", {"name": self.native.transport.actor})
 
     def rollback(self) -> None:
         """Forget everything recorded and every local value. Entities that were created are not part of the session any more."""
@@ -458,7 +469,7 @@ class Session:
             self.native.rollback()
         self.recorded_operations._records.clear()
         self._pairs.clear()
-        self._defining.clear()
+        self._unfinished.clear()
 
     def reset(self) -> None:
         """Forget everything recorded and every entity; locations are configured again."""
@@ -466,6 +477,8 @@ class Session:
             self.native.reset()
         self.recorded_operations._records.clear()
         self._pairs.clear()
+        self._unfinished.clear()
+        self.__dict__.pop("_me", None)
         self._forget_configurations()
         self.cache.caches[0].clear()
         configure_locations(self)

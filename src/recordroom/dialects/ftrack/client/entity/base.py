@@ -86,6 +86,9 @@ class Entity(_EntityBase, MutableMapping[str, Any], metaclass=DynamicEntityTypeM
             if value is not NOT_SET and not self.attributes.get(name).computed:  # type: ignore[union-attr]
                 self[name] = value
 
+    def _complete(self) -> None:
+        """Add what a server adds to a new entity, before it is committed."""
+
     @property
     def logger(self) -> logging.Logger:
         """Where entities of this class tell what they do."""

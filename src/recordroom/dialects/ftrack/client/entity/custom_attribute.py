@@ -16,4 +16,4 @@ class CustomAttributeConfiguration(Entity):
     def _construct(self, data: Mapping[str, Any], reconstructing: bool) -> None:
         super()._construct(data, reconstructing)
         if not reconstructing:
-            self.session._defining.append(self)
+            self.session._unfinished.append(self)

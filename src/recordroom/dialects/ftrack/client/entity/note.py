@@ -20,6 +20,14 @@ class Note(Entity):
         category = native_value(data.get("category")) or data.get("category_id")
         if category is not None and not reconstructing:
             self.session.native.create("NoteLabelLink", {"note": self._native, "label": category})
+        if not reconstructing:
+            self.session._unfinished.append(self)
+
+    def _complete(self) -> None:
+        """Whoever writes a note hears of it."""
+        me, native = self.session._me, self._native
+        if me is not None and all(each["user"] is not me for each in native["recipients"]):
+            self.session.native.create("Recipient", {"note": native, "user": me})
 
     def create_reply(self, content: str, author: Any) -> Any:
         """A new reply; it is committed with the rest."""

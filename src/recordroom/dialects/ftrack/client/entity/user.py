@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from .....errors import NoResult, NotUnique
@@ -13,6 +15,16 @@ __all__ = ["User"]
 
 class User(Entity):
     """Somebody who works with the room."""
+
+    def _construct(self, data: Mapping[str, Any], reconstructing: bool) -> None:
+        super()._construct(data, reconstructing)
+        if not reconstructing and not data.get("username"):
+            self.session._unfinished.append(self)
+
+    def _complete(self) -> None:
+        """A user has a name."""
+        if not self["username"]:
+            self["username"] = str(uuid.uuid4())
 
     def start_timer(self, context: Any = None, comment: str = "", name: str | None = None, force: bool = False) -> Any:
         """A new timer, from now on; commits. NotUniqueError where one runs, unless `force` stops that first."""
