@@ -13,7 +13,7 @@ def test_others_have_their_turn_between_parts() -> None:
 
     async def work() -> None:
         async for some in in_turns(range(1_201)):
-            seen += [str(len(some))]
+            seen.extend([str(len(some))])
 
     async def others() -> None:
         for _ in range(2):
