@@ -154,6 +154,16 @@ def test_what_the_session_has_recorded_goes_with_the_registration(
     assert project["revision"] == component["revision"]
 
 
+def test_a_location_may_learn_of_files_that_stay_where_they_are(session: Session, disk: Entity, picture: Path) -> None:
+    session.locations.configure(disk, accessor=DiskAccessor(), structure="origin", manages=False)
+
+    component = session.create_component(picture, location=disk)
+    assert session.files.filesystem_path(component, disk) == str(picture)
+    session.files.remove_component(component, disk)
+
+    assert picture.exists()
+
+
 def test_without_a_location_nothing_is_committed(session: Session, picture: Path, opening: Open) -> None:
     component = session.create_component(picture, {"name": "later"}, None)
 

@@ -23,6 +23,7 @@ from recordroom.errors import (
     ServerUnavailable,
     SessionClosed,
 )
+from recordroom.model.operations import Publish
 from tests.client.conftest import Connect
 from tests.served import served
 
@@ -93,6 +94,20 @@ def test_a_target_names_subscribers_by_what_they_say_of_themselves(
     session.events.wait(0)
 
     assert sorted(name for name, each in heard.items() for _ in each.events) == sorted(expected * 2)
+
+
+@sqlite
+def test_who_hands_events_on_hears_what_is_meant_for_others(session: Session, other: Session) -> None:
+    all_of_it, mine = Heard(), Heard()
+    session.events.subscribe("not topic=recordroom.commit", all_of_it, all_targets=True)
+    session.events.subscribe("*", mine, subscriber={"id": "mine"})
+    other.events.publish("a", target="id=theirs")
+    other.events.publish("b", target="id=mine")
+    other.events.post(Publish(topic="c", data={"n": 1}, source="elsewhere")).wait(20)
+    session.events.wait(0)
+
+    assert (all_of_it.topics, mine.topics) == (["a", "b", "c"], ["b", "c"])
+    assert [each.wire.source for each in all_of_it.events] == [other.events.id, other.events.id, "elsewhere"]
 
 
 def test_a_target_of_one_session_is_not_heard_by_another(session: Session, other: Session) -> None:
