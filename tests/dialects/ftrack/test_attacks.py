@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from recordroom import media
+from recordroom.dialects.ftrack import api
 from recordroom.server.logs import configure
 from tests.conftest import DATABASES
 from tests.server.outsiders import PEOPLE, SECRET, Yard, new, yards
@@ -273,6 +274,19 @@ def test_questions_in_one_request_are_counted(yard: Yard) -> None:
 
     assert len(yard.api("mallory", *[question] * 1_000)) == 1_000
     assert yard.api("mallory", *[question] * 1_001)["exception"] == "ValidationError"
+    change = {"action": "update", "entity_type": "Project", "entity_key": [str(yard.open["id"])], "entity_data": {}}
+    assert len(yard.api("mallory", change, *[question] * 50)) == 51
+    assert yard.api("mallory", change, *[question] * 51)["exception"] == "ValidationError"
+
+
+def test_answers_together_are_bounded(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "_MOST_HELD", 20_000)
+    question = {"action": "query_schemas"}
+
+    assert yard.api("mallory", question)["exception"] == "ValidationError"
+    assert len(yard.api("mallory", *[{"action": "query", "expression": "select name from Project"}] * 5)) == 5
+    change = {"action": "update", "entity_type": "Project", "entity_key": [str(yard.open["id"])], "entity_data": {}}
+    assert len(yard.api("mallory", question, change)) == 2
 
 
 def test_a_body_of_nothing_but_signs_is_not_unpacked(yard: Yard) -> None:

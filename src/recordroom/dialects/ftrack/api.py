@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -26,6 +27,8 @@ _LOG = logging.getLogger("recordroom.server")
 _JSON = "application/json"
 _MOST_QUESTIONS = 1_000  # each answer is held until the last is there
 _MOST_PARTS = 1_000_000  # each takes far more memory than the two signs that it may have
+_MOST_BESIDE = 50  # beside changes
+_MOST_HELD = 256 * 2**20  # bytes of answers
 _HARMLESS = ("query", "query_server_information", "query_schemas")
 
 
@@ -60,7 +63,7 @@ class Api:
         identity = await identified_by_headers(call)
         operations = _operations(await call.body())
         asked = Asked(self.service, self.settings, identity, address_of(call, self.settings))
-        return msgspec.json.encode(await results(asked, operations))
+        return msgspec.json.encode(await results(asked, operations, Held()))
 
     async def close(self) -> None:
         """Nothing goes on by itself."""
@@ -82,24 +85,48 @@ def _action_of(operation: dict[str, Any]) -> str:
     return action
 
 
-async def results(asked: Asked, operations: list[dict[str, Any]]) -> list[Any]:
+class Held:
+    """Answers that wait for the last one, as they will be sent: as objects they take ten times as much."""
+
+    def __init__(self) -> None:
+        self._size = 0
+
+    def __call__(self, answer: Any) -> msgspec.Raw:
+        """Hold one; InvalidRequest where that is too much."""
+        found = msgspec.json.encode(answer)
+        self._size += len(found)
+        if self._size > _MOST_HELD:
+            raise InvalidRequest(reason=f"the answers together have more than {_MOST_HELD} bytes; ask in parts")
+        return msgspec.Raw(found)
+
+
+async def results(
+    asked: Asked, operations: list[dict[str, Any]], held: Callable[[Any], Any] | None = None
+) -> list[Any]:
     """The result of each operation. What changes entities is one commit, which stands where the last of it does."""
     actions = [_action_of(each) for each in operations]
     writing = [place for place, action in enumerate(actions) if action in WRITES]
-    if len(actions) - len(writing) > _MOST_QUESTIONS:
-        raise InvalidRequest(reason=f"at most {_MOST_QUESTIONS} operations in one request that ask for something")
+    most = _MOST_BESIDE if writing else _MOST_QUESTIONS
+    if len(actions) - len(writing) > most:
+        raise InvalidRequest(reason=f"at most {most} operations in this request that ask for something")
     if writing:
         await _check_others(asked, operations)
+    # What has been changed is never answered with an error.
+    keep = _as_it_is if writing or held is None else held
     found: list[Any] = [None] * len(operations)
     for place, operation in enumerate(operations):
         if actions[place] not in WRITES:
-            found[place] = await ACTIONS[actions[place]](asked, operation)
+            found[place] = keep(await ACTIONS[actions[place]](asked, operation))
         elif place == writing[-1]:
             batch = [operations[each] for each in writing]
             made = await committed(asked.service, asked.room, asked.identity.actor, batch)
             for each, result in zip(writing, made, strict=True):
                 found[each] = result
     return found
+
+
+def _as_it_is(answer: Any) -> Any:
+    return answer
 
 
 async def _check_others(asked: Asked, operations: list[dict[str, Any]]) -> None:
