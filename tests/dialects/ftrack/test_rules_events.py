@@ -33,7 +33,8 @@ def online(connect: Connect) -> Callable[[], Any]:
 
     def made() -> Any:
         session = connect(auto_connect_event_hub=True)
-        until(lambda: session.event_hub.connected)
+        # It is connected before it has sent its subscriptions.
+        session._auto_connect_event_hub_thread.join(20)
         settle(session.event_hub)
         return session
 
