@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
+from recordroom.server.jobs import Order, _Process
 from tests.conftest import DATABASES
 from tests.server.outsiders import Yard, new, yards
 
@@ -168,3 +170,17 @@ def test_the_key_of_jobs_is_no_key_of_the_server(yard: Yard) -> None:
     name = base64.urlsafe_b64encode(b"administrator").decode()
     for key in (f".{name}", f"x.{name}", f"{yard.keys['mallory']}.{name}", "", "."):
         assert yard.plain("GET", "/v1/me", authorization=f"Bearer {key}").status == 401
+
+
+def test_processes_of_a_server_load_nothing_from_the_folder_that_it_runs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "msgspec.py").write_text("from pathlib import Path\nPath('planted').touch()\nraise SystemExit(3)\n")
+    monkeypatch.chdir(tmp_path)
+    process = _Process(Order(url="http://127.0.0.1:9", key="x", lease=1.0, idle=0.0))
+    try:
+        assert process.process.wait(60) != 3  # there is no server for it
+    finally:
+        process.end()
+
+    assert not (tmp_path / "planted").exists()

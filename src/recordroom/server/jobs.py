@@ -111,7 +111,7 @@ class _Process:
     """A process that does jobs."""
 
     def __init__(self, order: Order) -> None:
-        self.process = subprocess.Popen([sys.executable, "-m", "recordroom.workers"], stdin=subprocess.PIPE)
+        self.process = subprocess.Popen([sys.executable, "-P", "-m", "recordroom.workers"], stdin=subprocess.PIPE)
         assert self.process.stdin is not None
         # Not in its arguments, where others on the machine could read it. The pipe stays open: its end ends the process.
         self.process.stdin.write(msgspec.json.encode(order) + b"\n")

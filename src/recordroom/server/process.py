@@ -175,7 +175,9 @@ class _Worker:
         listening.set_inheritable(True)
         number = listening.fileno()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "recordroom.server.worker", str(number)], stdin=subprocess.PIPE, pass_fds=[number]
+            [sys.executable, "-P", "-m", "recordroom.server.worker", str(number)],
+            stdin=subprocess.PIPE,
+            pass_fds=[number],
         )
         assert self.process.stdin is not None
         with self.process.stdin as stdin:
