@@ -11,14 +11,16 @@ Links tables have narrow rows only, and are kept in their key's tree.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import msgspec
 
 from ..model.kinds import KINDS, Storage
-from ..model.schema import STORED_SYSTEM, Attribute, Schema
+from ..model.schema import STORED_SYSTEM, Attribute, EntityType, Schema
 from .catalog import Catalog
 from .sqltext import quoted
 from .tables import LINK_COLUMNS, LINK_STORAGE, MAPPING_COLUMNS, attribute_storage, column_type, physical, sql_dialect
@@ -97,7 +99,7 @@ def shapes(catalog: Catalog) -> Mapping[TableKey, TableShape]:
 def _made(catalog: Catalog) -> dict[TableKey, TableShape]:
     found = {}
     for root in _in_order(catalog.schema):
-        for shape in (_entity_shape(catalog, root), _entity_past_shape(catalog, root)):
+        for shape in _entity_shapes(catalog, root):
             found[shape.key] = shape
     for entity_type in catalog.schema.values():
         for attribute in entity_type.attributes:
@@ -105,6 +107,36 @@ def _made(catalog: Catalog) -> dict[TableKey, TableShape]:
                 for shape in _relation_shapes(catalog, entity_type.name, attribute):
                     found[shape.key] = shape
     return found
+
+
+class _Known(NamedTuple):
+    """Shapes of a hierarchy, and all that they follow from."""
+
+    types: tuple[EntityType, ...]
+    targets: list[str]
+    alone: bool
+    shapes: tuple[TableShape, ...]
+
+
+_MOST_KNOWN = 1_000
+_known: dict[tuple[str, str], _Known] = {}
+
+
+def _entity_shapes(catalog: Catalog, root: str) -> tuple[TableShape, ...]:
+    """The tables of a hierarchy. One change leaves most as they were, so that the last ones are kept."""
+    schema = catalog.schema
+    types = tuple(schema[name] for name in schema.subtypes(root))
+    targets = [schema.root(each.target) for own in types for each in own.attributes if each.kind == "reference"]
+    alone = not schema.in_hierarchy(root)
+    known = _known.get((catalog.database, root))
+    same = known is not None and (known.targets, known.alone, len(known.types)) == (targets, alone, len(types))
+    if known is not None and same and all(map(operator.is_, known.types, types)):
+        return known.shapes
+    made = (_entity_shape(catalog, root), _entity_past_shape(catalog, root))
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    _known[catalog.database, root] = _Known(types, targets, alone, made)
+    return made
 
 
 def _in_order(schema: Schema) -> list[str]:
