@@ -39,7 +39,7 @@ class Draft:
     def update(self, native: str, entity: bytes, columns: Columns, *, later: bool = True) -> None:
         """New values; NotFound where the batch has deleted the entity. Those of a creation do not come `later`."""
         if entity in self.deleted:
-            raise NotFound(type=native, id=show_id(entity))
+            raise NotFound(type=native, entity=show_id(entity))
         if entity in self.created:
             self.created[entity][1].update(columns)
             if later:

@@ -45,7 +45,7 @@ class Known:
         """As `id_of`; NotFound where there is none."""
         found = self.id_of(type, key)
         if found is None:
-            raise NotFound(type=type.name, id=", ".join(key))
+            raise NotFound(type=type.name, entity=", ".join(key))
         return found
 
     def kind(self, entity: bytes) -> str | None:

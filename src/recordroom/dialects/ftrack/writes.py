@@ -132,7 +132,7 @@ class Writer:
         for each in field.natives:
             if kind is not None and self.schema.is_a(kind, self.schema.attribute(type.native, each).target):
                 return each
-        raise NotFound(type=field.target, id=show_id(entity))
+        raise NotFound(type=field.target, entity=show_id(entity))
 
     # --- collections ---
 
@@ -206,7 +206,7 @@ class Writer:
         entity = as_raw_id("Metadata", "parent_id", change.key[0])
         kind = None if entity is None else self.known.kind(entity)
         if entity is None or kind is None:
-            raise NotFound(type=str(change.data.get("parent_type") or "Context"), id=change.key[0])
+            raise NotFound(type=str(change.data.get("parent_type") or "Context"), entity=change.key[0])
         if entity in self.draft.deleted:
             return
         owner, entry = self.schema.owner(kind, "metadata"), (entity, change.key[1])
@@ -228,13 +228,13 @@ class Writer:
     def _value(self, change: Change) -> None:
         configuration = self.configurations.get(change.key[0])
         if configuration is None:
-            raise NotFound(type="CustomAttributeConfiguration", id=change.key[0])
+            raise NotFound(type="CustomAttributeConfiguration", entity=change.key[0])
         entity = as_raw_id(change.type.name, "entity_id", change.key[1])
         assert entity is not None, "keys are texts"
         kind = self.known.kind(entity)
         native = next(iter(natives_of_value(self.schema, configuration, kind)), None)
         if native is None:
-            raise NotFound(type=change.type.name, id=", ".join(change.key))
+            raise NotFound(type=change.type.name, entity=", ".join(change.key))
         value = change.data.get("value") if change.action != "delete" else None
         attribute = self.schema.attribute(native, configuration.native)
         column = raw(change.type.name, configuration.key, value, attribute)
