@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+import recordroom as rr
 import recordroom.dialects.ftrack.client as ftrack_api
+from tests.conftest import Places
 from tests.dialects.ftrack.client.dropins import Dropins
 from tests.dialects.ftrack.hubs import Stage
 
@@ -43,6 +45,22 @@ ftrack_api.plugin.discover, ftrack_api.attribute.Attributes, ftrack_api.collecti
 ftrack_api.Session, ftrack_api.session.Session, ftrack_api.mixin, ftrack_api.__version__
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_session_has_a_room_of_either_database_in_its_process(places: Places) -> None:
+    with rr.connect(places()) as native:
+        native.apply_template("production")
+    with ftrack_api.Session(places(), plugin_paths=[]) as session:
+        project = session.create("Project", {"name": "p", "full_name": "P"})
+        session.create("Task", {"name": "t", "parent": project, "metadata": {"a": "b"}})
+        session.commit()
+
+    with ftrack_api.Session(places(), plugin_paths=[]) as session:
+        [task] = session.query('Task where project.name is p and metadata any (key is "a")')
+        assert task["link"] == [
+            {"type": "Project", "id": task["project_id"], "name": "p"},
+            {"type": "TypedContext", "id": task["id"], "name": "t"},
+        ]
 
 
 def test_a_person_sees_and_changes_only_what_the_rules_allow(

@@ -253,6 +253,16 @@ def test_create_knows_references_by_entity_and_by_id(session: Any, connect: Drop
         session.create("Nothing", {})
 
 
+def test_create_that_cannot_be_made_whole_makes_nothing(session: Any) -> None:
+    with pytest.raises(ftrack_api.exception.ServerError):
+        session.create("Note", {"content": "a", "parent_id": "01890a5d-ac96-774b-bcce-b302099a8057"})
+    with pytest.raises(ftrack_api.exception.CollectionError):
+        session.create("Status", {"name": "x", "workflow_schemas": ["nonsense"]})
+
+    assert session.created == []
+    assert not session.recorded_operations
+
+
 def test_create_reconstructing_records_nothing(session: Any, connect: Dropins, task: Any) -> None:
     other = connect()
     known = other.create("Task", {"id": task["id"], "name": "as it is said"}, reconstructing=True)

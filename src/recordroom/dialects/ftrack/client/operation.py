@@ -89,6 +89,10 @@ class Operations:
         self._session.native.rollback()
         self._records.clear()
 
+    def _cut(self, count: int) -> None:
+        """Keep the first so many."""
+        del self._records[count:]
+
     def _note(self, record: Record) -> None:
         self._records.append(record)
 

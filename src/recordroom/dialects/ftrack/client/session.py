@@ -19,7 +19,7 @@ from ....client.entity import Entity as Native
 from ....client.session import Session as NativeSession
 from ....client.session import _populating, _recording
 from ....model.ids import as_id, show_id
-from ....query.syntax import Query
+from ....query.syntax import And, Compare, Literal, Path, Query
 from ..asking import Question
 from ..configurations import Configuration
 from ..definitions import CONFIGURATION
@@ -368,8 +368,9 @@ class Session:
         if len(key) != len(type.key):
             raise ValueError(f"{entity_type} has a key of {len(type.key)} parts ({', '.join(type.key)}), got {key!r}")
         if type.key != ("id",):
-            where = " and ".join(f'{name} is "{value}"' for name, value in zip(type.key, key, strict=True))
-            return self.query(f"{entity_type} where {where}").first()
+            parts = zip(type.key, key, strict=True)
+            where = And(tuple(Compare("is", Path((name,)), Literal(str(value))) for name, value in parts))
+            return QueryResult(self, Query(entity_type, where=where)).first()
         return self._by_id(type, key[0])
 
     def _by_id(self, type: Type, key: Any) -> Any:

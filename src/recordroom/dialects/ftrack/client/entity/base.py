@@ -81,10 +81,17 @@ class Entity(_EntityBase, MutableMapping[str, Any], metaclass=DynamicEntityTypeM
         self._native._face = self  # type: ignore[attr-defined]
         if reconstructing:
             return
+        count = len(session.recorded_operations)
         session._note_create(self, data)
-        for name, value in (later or _EMPTY).items():
-            if value is not NOT_SET and not self.attributes.get(name).computed:  # type: ignore[union-attr]
-                self[name] = value
+        try:
+            for name, value in (later or _EMPTY).items():
+                if value is not NOT_SET and not self.attributes.get(name).computed:  # type: ignore[union-attr]
+                    self[name] = value
+        except BaseException:
+            # What cannot be made whole is not made.
+            session.native.delete(self._native)
+            session.recorded_operations._cut(count)
+            raise
 
     def _complete(self) -> None:
         """Add what a server adds to a new entity, before it is committed."""
