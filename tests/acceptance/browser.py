@@ -20,8 +20,9 @@ def chromium() -> str:
     """Where the browser is. Without one the test is skipped, unless RECORDROOM_BROWSER says that there must be one."""
     named = os.environ.get("RECORDROOM_BROWSER")
     if named:
-        assert shutil.which(named), f"RECORDROOM_BROWSER is {named}, and that is no program"
-        return named
+        program = shutil.which(named)
+        assert program, f"RECORDROOM_BROWSER is {named}, and that is no program"
+        return program
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
         pytest.skip(
