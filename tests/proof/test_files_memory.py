@@ -24,7 +24,8 @@ SERVER = """
         sys.stdin.read()
 """
 CLIENT = """
-    import json, resource, sys
+    import json, re, sys
+    from pathlib import Path
     from recordroom.files import open_location
     from recordroom.files.transfer import Source
     endpoint, folder = sys.argv[1:]
@@ -35,7 +36,9 @@ CLIENT = """
     store.write("large", up, size=up.size)
     down = Source(store, "large", checksum=up.checksum)
     disk.write("again", down)
-    print(json.dumps({"size": down.size, "most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
+    # Of this program alone: what getrusage says begins with the memory of whoever started it.
+    most = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
+    print(json.dumps({"size": down.size, "most": int(most[1]) // 1024}))
 """
 
 
