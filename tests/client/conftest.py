@@ -7,6 +7,7 @@ import itertools
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -150,6 +151,37 @@ def street() -> Iterator[Street]:
     """A server for the rooms of all tests."""
     with Street() as found:
         yield found
+
+
+@contextlib.contextmanager
+def furnished(request: pytest.FixtureRequest, folder: Path, template: str) -> Iterator[str]:
+    """The address of a new room with a template; the fixture's parameter is "sqlite" or "postgresql", and then "embedded" or "http"."""
+    if request.param.startswith("sqlite"):
+        where, settings = str(folder / "studio.room"), {}
+    else:
+        url = request.getfixturevalue("postgres_url")
+        where = f"{url}{'&' if '?' in url else '?'}schema={template}_{secrets.token_hex(6)}"
+        settings = {"files": str(folder / "files")}
+    with rr.connect(where, **settings) as session:
+        session.apply_template(template)
+    if request.param.endswith("embedded"):
+        yield where
+        return
+    street: Street = request.getfixturevalue("street")
+    found = street.open(where)
+    yield found
+    street.close(found)
+
+
+@contextlib.contextmanager
+def sessions_at(address: str) -> Iterator[Connect]:
+    """Opens sessions with one room, which are closed at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def opened(**options: Any) -> Session:
+            return stack.enter_context(open_session(address, **options))
+
+        yield opened
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

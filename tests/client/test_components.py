@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import itertools
 import json
@@ -40,34 +39,23 @@ from recordroom.errors import (
 from recordroom.files import Accessor, DiskAccessor, MemoryAccessor, ReplacePrefix
 from recordroom.files.fixed import ORIGIN, REVIEW, SERVER, UNMANAGED
 from recordroom.files.transfer import checksum_of
-from tests.client.street import Street, open_session
+from tests.client.conftest import furnished, sessions_at
 
 Open = Callable[..., Session]
 _numbers = itertools.count()
 
 
 @pytest.fixture(scope="module", params=["sqlite, embedded", "postgresql, http"])
-def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, street: Street) -> Iterator[str]:
+def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A room with the template of a studio, for the tests of a module."""
-    if request.param == "sqlite, embedded":
-        where = str(tmp_path_factory.mktemp("production") / "studio.room")
-    else:
-        url = request.getfixturevalue("postgres_url")
-        where = f"{url}{'&' if '?' in url else '?'}schema=files_{secrets.token_hex(6)}"
-    with rr.connect(where, files=str(tmp_path_factory.mktemp("bytes"))) as session:
-        session.apply_template("production")
-    if request.param == "sqlite, embedded":
-        yield where
-        return
-    found = street.open(where)
-    yield found
-    street.close(found)
+    with furnished(request, tmp_path_factory.mktemp("production"), "production") as found:
+        yield found
 
 
 @pytest.fixture
 def opening(address: str) -> Iterator[Open]:
-    with contextlib.ExitStack() as stack:
-        yield lambda **options: stack.enter_context(open_session(address, **options))
+    with sessions_at(address) as opened:
+        yield opened
 
 
 @pytest.fixture

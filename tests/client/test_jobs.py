@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import secrets
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,36 +17,22 @@ from recordroom.client.job_leases import LeaseLost, held, renew, take
 from recordroom.client.job_worker import Running, Worker
 from recordroom.client.session import Session
 from recordroom.errors import InvalidMedia, PermissionDenied, StoreUnavailable
+from tests.client.conftest import furnished, sessions_at
 from tests.client.street import Street, open_session
 
 Open = Callable[..., Session]
 
 
 @pytest.fixture(scope="module", params=["sqlite, embedded", "postgresql, embedded", "postgresql, http"])
-def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, street: Street) -> Iterator[str]:
+def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A room with the template of files, for the tests of a module."""
-    if request.param.startswith("sqlite"):
-        where = str(tmp_path_factory.mktemp("jobs") / "studio.room")
-    else:
-        url = request.getfixturevalue("postgres_url")
-        where = f"{url}{'&' if '?' in url else '?'}schema=jobs_{secrets.token_hex(6)}"
-    with rr.connect(where) as session:
-        session.apply_template("files")
-    if request.param.endswith("embedded"):
-        yield where
-        return
-    found = street.open(where)
-    yield found
-    street.close(found)
+    with furnished(request, tmp_path_factory.mktemp("jobs"), "files") as found:
+        yield found
 
 
 @pytest.fixture
 def opening(address: str) -> Iterator[Open]:
-    with contextlib.ExitStack() as stack:
-
-        def opened(**options: Any) -> Session:
-            return stack.enter_context(open_session(address, **options))
-
+    with sessions_at(address) as opened:
         yield opened
         with open_session(address) as session:
             for each in session.query("Job where (status is queued or status is running)").all():

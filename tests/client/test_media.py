@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 from collections.abc import Callable, Iterator
@@ -13,41 +12,27 @@ import av
 import PIL.Image
 import pytest
 
-import recordroom as rr
 from recordroom.client.entity import Entity
 from recordroom.client.session import Session
 from recordroom.errors import InvalidMedia, InvalidValue, NoSuchFile, NotFound
 from recordroom.files.fixed import SERVER
-from tests.client.street import Street, open_session
+from tests.client.conftest import furnished, sessions_at
 from tests.media.making import film, picture
 
 Open = Callable[..., Session]
 
 
 @pytest.fixture(scope="module", params=["sqlite, embedded", "postgresql, http"])
-def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, street: Street) -> Iterator[str]:
+def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A room with the template of a studio, for the tests of a module."""
-    folder = tmp_path_factory.mktemp("media")
-    if request.param.startswith("sqlite"):
-        where, settings = str(folder / "studio.room"), {}
-    else:
-        url = request.getfixturevalue("postgres_url")
-        where = f"{url}{'&' if '?' in url else '?'}schema=media_{secrets.token_hex(6)}"
-        settings = {"files": str(folder / "files")}
-    with rr.connect(where, **settings) as session:
-        session.apply_template("production")
-    if request.param.endswith("embedded"):
-        yield where
-        return
-    found = street.open(where)
-    yield found
-    street.close(found)
+    with furnished(request, tmp_path_factory.mktemp("media"), "production") as found:
+        yield found
 
 
 @pytest.fixture
 def opening(address: str) -> Iterator[Open]:
-    with contextlib.ExitStack() as stack:
-        yield lambda **options: stack.enter_context(open_session(address, **options))
+    with sessions_at(address) as opened:
+        yield opened
 
 
 @pytest.fixture

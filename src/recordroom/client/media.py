@@ -27,7 +27,7 @@ __all__ = ["Keep", "create_thumbnail", "encode", "encode_media"]
 
 Keep = bool | Literal["auto"]
 
-MP4, IMAGE, THUMBNAIL = "ftrackreview-mp4", "ftrackreview-image", "thumbnail"
+THUMBNAIL = "thumbnail"
 _THUMBNAIL_SIZE = 300
 _ENDING = re.compile(r"(\.\w{1,20}){0,3}")
 

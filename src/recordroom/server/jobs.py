@@ -40,6 +40,7 @@ from .auth.identity import Identity
 from .auth.requests import not_right
 from .service import Service
 from .settings import JobSettings
+from .waiting import until_first
 
 __all__ = ["JobAccounts", "Jobs", "Order", "submit_encoding"]
 
@@ -225,18 +226,7 @@ class Jobs:
 
     async def _rest(self, seconds: float) -> None:
         """Until there may be news."""
-        waiting = [
-            asyncio.ensure_future(each)
-            for each in (self._service.room.wait(self._position, seconds), self._service.stopping.wait())
-        ]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in waiting:
-                each.cancel()
-            for each in waiting:
-                with contextlib.suppress(asyncio.CancelledError, Error):
-                    await each
+        await until_first(self._service.room.wait(self._position, seconds), self._service.stopping.wait())
         # Many commits in a row are looked at together.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._service.stopping.wait(), _CALM_SECONDS)

@@ -124,13 +124,12 @@ class People:
 
         Who has no password yet gets a one-time code. `url` is where they go.
         """
-        for user in users:
-            # Nobody is written to where one of them cannot be.
-            await self._address(identity, user)
+        # Nobody is written to where one of them cannot be.
+        addresses = [await self._address(identity, user) for user in users]
         done: list[Invited] = []
-        for user in users:
+        for user, address in zip(users, addresses, strict=True):
             try:
-                done.append(await self._invite(identity, user, url))
+                done.append(await self._invite(identity, user, address, url))
             except MailFailed as error:
                 sent = ", ".join(each.user for each in done) or "nobody"
                 raise MailFailed(
@@ -138,8 +137,7 @@ class People:
                 ) from None
         return done
 
-    async def _invite(self, identity: Identity, user: str, url: str) -> Invited:
-        address = await self._address(identity, user)
+    async def _invite(self, identity: Identity, user: str, address: str, url: str) -> Invited:
         invited = await self._service.accounts.invitation(identity, user)
         name, link = invited.user.name, f"{url}/pages/welcome"
         lines = [f"{identity.actor.name} invites you to the room at {url}.", "", f"Your user name is {name}."]

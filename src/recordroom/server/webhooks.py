@@ -52,6 +52,7 @@ from ..store.requests import Requests, Write, now
 from ..store.secrets import Secret, forget_secrets, keep_secret, secret_of
 from .posting import NotDelivered, Poster, check_url
 from .stream import json_frame
+from .waiting import until_first
 
 __all__ = ["WEBHOOK", "Webhooks", "add_webhook", "dead", "listed", "retry_dead"]
 
@@ -119,18 +120,7 @@ class Webhooks:
 
     async def _rest(self, seconds: float) -> None:
         self._idle.clear()
-        waiting = [
-            asyncio.ensure_future(each)
-            for each in (self._room.wait(self._position, seconds), self._stopping.wait(), self._idle.wait())
-        ]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in waiting:
-                each.cancel()
-            for each in waiting:
-                with contextlib.suppress(asyncio.CancelledError, Error):
-                    await each
+        await until_first(self._room.wait(self._position, seconds), self._stopping.wait(), self._idle.wait())
 
     async def look(self) -> float:
         """One round over all webhooks; for how many seconds none is due."""

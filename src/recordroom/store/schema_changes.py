@@ -11,7 +11,7 @@ makes no sense, SchemaChangeRefused where rows contradict it. What it does to ro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..model.convert import converter
@@ -22,7 +22,7 @@ from ..model.schema import Attribute, Schema
 from ..model.schema_rules import validate
 from .catalog import Catalog, dump_schema
 from .creation import next_schema_revision
-from .ddl import TableKey, TableShape, create_index, shapes
+from .ddl import TableKey, create_index, shapes
 from .decimals import encode
 from .faults import shown
 from .plans import Plan, Run, UpdateColumns
@@ -45,8 +45,6 @@ from .table_changes import Conversion, Moves, TableChanges, plan_tables, table_k
 from .tables import attribute_storage, past
 
 __all__ = ["apply_schema"]
-
-Shapes = Mapping[TableKey, TableShape]
 
 
 class _Change:

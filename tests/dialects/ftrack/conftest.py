@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -84,4 +85,27 @@ def user(session: Any, unique: Callable[[str], str]) -> Any:
     """A user beside the administrator."""
     made = session.create("User", {"username": unique("user"), "is_active": True})
     session.commit()
+    return made
+
+
+@pytest.fixture
+def version(session: Any, shots: list[Any]) -> Any:
+    """A version of a shot's asset."""
+    asset = session.create("Asset", {"name": "beauty", "parent": shots[0], "type": session.query("AssetType").first()})
+    made = session.create("AssetVersion", {"asset": asset})
+    session.commit()
+    return made
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
+    """The operations of each request that sessions make, as they are sent."""
+    made: list[list[Any]] = []
+    call = ftrack_api.Session.call
+
+    def noted(self: Any, data: Any) -> Any:
+        made.append(json.loads(self.encode(data, entity_attribute_strategy="modified_only")))
+        return call(self, data)
+
+    monkeypatch.setattr(ftrack_api.Session, "call", noted)
     return made

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import urllib3
+
 import recordroom as rr
 from tests.served import Served, served
 
@@ -17,7 +19,7 @@ with warnings.catch_warnings():
     from ftrack_api.event.base import Event
     from ftrack_api.event.hub import EventHub
 
-__all__ = ["Event", "EventHub", "Hubs", "Stage", "settle", "stage", "until"]
+__all__ = ["Event", "EventHub", "Hubs", "Stage", "post", "settle", "stage", "until"]
 
 _PATIENCE = 20.0
 
@@ -113,3 +115,10 @@ def stage(where: str, **settings: Any) -> Iterator[Stage]:
             yield found
         finally:
             found.close()
+
+
+def post(studio: Stage, *operations: Any) -> Any:
+    """The answer of `/api` to operations, as they are."""
+    headers = {"ftrack-user": studio.user, "ftrack-api-key": studio.key}
+    answer = urllib3.request("POST", f"{studio.server.url}/api", body=json.dumps(operations), headers=headers)
+    return answer.json()

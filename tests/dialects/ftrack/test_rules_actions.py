@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from tests.dialects.ftrack.hubs import Stage
+from tests.dialects.ftrack.hubs import Stage, post
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -19,12 +18,6 @@ with warnings.catch_warnings():
     import ftrack_api.symbol
 
 Connect = Callable[..., Any]
-
-
-def post(studio: Stage, *operations: Any) -> Any:
-    headers = {"ftrack-user": studio.user, "ftrack-api-key": studio.key}
-    answer = urllib3.request("POST", f"{studio.server.url}/api", body=json.dumps(operations), headers=headers)
-    return answer.json()
 
 
 def test_what_is_told_of_the_server(studio: Stage) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import urllib3
 
-from tests.dialects.ftrack.hubs import Stage
+from tests.dialects.ftrack.hubs import Stage, post
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -20,21 +18,6 @@ with warnings.catch_warnings():
 
 Connect = Callable[..., Any]
 Unique = Callable[[str], str]
-
-
-def post(studio: Stage, *operations: Any) -> Any:
-    headers = {"ftrack-user": studio.user, "ftrack-api-key": studio.key}
-    answer = urllib3.request("POST", f"{studio.server.url}/api", body=json.dumps(operations), headers=headers)
-    return answer.json()
-
-
-@pytest.fixture
-def version(session: Any, shots: list[Any]) -> Any:
-    """A version of a shot's asset."""
-    asset = session.create("Asset", {"name": "beauty", "parent": shots[0], "type": session.query("AssetType").first()})
-    made = session.create("AssetVersion", {"asset": asset})
-    session.commit()
-    return made
 
 
 # --- keys of several parts ------------------------------------------------------------------------

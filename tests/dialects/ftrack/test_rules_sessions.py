@@ -26,20 +26,6 @@ Connect = Callable[..., Any]
 Unique = Callable[[str], str]
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
-    """The operations of each request that sessions make, as they are sent."""
-    made: list[list[Any]] = []
-    call = ftrack_api.Session.call
-
-    def noted(self: Any, data: Any) -> Any:
-        made.append(json.loads(self.encode(data, entity_attribute_strategy="modified_only")))
-        return call(self, data)
-
-    monkeypatch.setattr(ftrack_api.Session, "call", noted)
-    return made
-
-
 # --- the unit of work -----------------------------------------------------------------------------
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import urllib3
 
-from tests.dialects.ftrack.hubs import Stage
+from tests.dialects.ftrack.hubs import Stage, post
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -21,12 +19,6 @@ with warnings.catch_warnings():
 
 Connect = Callable[..., Any]
 Unique = Callable[[str], str]
-
-
-def post(studio: Stage, *operations: Any) -> Any:
-    headers = {"ftrack-user": studio.user, "ftrack-api-key": studio.key}
-    answer = urllib3.request("POST", f"{studio.server.url}/api", body=json.dumps(operations), headers=headers)
-    return answer.json()
 
 
 def create(kind: str, **data: Any) -> dict[str, Any]:
@@ -40,15 +32,6 @@ def update(kind: str, *key: str, **data: Any) -> dict[str, Any]:
 
 def ref(entity: Any) -> dict[str, str]:
     return {"__entity_type__": entity.entity_type, "id": entity["id"]}
-
-
-@pytest.fixture
-def version(session: Any, shots: list[Any]) -> Any:
-    """A version of a shot's asset."""
-    asset = session.create("Asset", {"name": "beauty", "parent": shots[0], "type": session.query("AssetType").first()})
-    made = session.create("AssetVersion", {"asset": asset})
-    session.commit()
-    return made
 
 
 # --- batches --------------------------------------------------------------------------------------

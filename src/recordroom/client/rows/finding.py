@@ -105,10 +105,6 @@ class Finder:
         for path in self.lookup.key or natural_keys(self._session.schema, self.attribute.target):
             self._own.update(zip(((path, (raw,)) for raw in raws.get(path, ())), ids, strict=False))
 
-    def text_of(self, columns: Sequence[Sequence[Any]], position: int) -> str:
-        """What a row has in the reference's columns, for messages."""
-        return ", ".join(cell_text(column[position]) for column in columns)
-
     def find(self, columns: Sequence[Any], cells: Cells, nulls: Sequence[str]) -> Found:
         """The entities that the cells of a batch name; each different cell is looked up once."""
         rows = _hashable_rows(columns)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import QuerySyntaxError
 from ...model.event_expressions import Both, Comparison, Expression, Negation, parse_expression
 
-__all__ = ["Unfit", "fits", "may_fit_topic", "names_field", "only_topic", "parsed"]
+__all__ = ["COMPARE", "Unfit", "compared", "fits", "may_fit_topic", "names_field", "only_topic", "parsed"]
 
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
     "!=": operator.ne,
     ">=": operator.ge,
@@ -53,7 +53,7 @@ def fits(expression: Expression, facts: Mapping[str, Any]) -> bool:
 def _fits(expression: Expression, facts: Mapping[str, Any]) -> bool:
     match expression:
         case Comparison():
-            return _compared(expression, facts)
+            return compared(facts, expression.field, COMPARE[expression.operator], expression.value)
         case Negation():
             return not _fits(expression.condition, facts)
     # All of them are looked at, as the client does: any may be one that it raises for.
@@ -61,19 +61,20 @@ def _fits(expression: Expression, facts: Mapping[str, Any]) -> bool:
     return all(found) if isinstance(expression, Both) else any(found)
 
 
-def _compared(comparison: Comparison, facts: Mapping[str, Any]) -> bool:
+def compared(facts: Mapping[str, Any], field: Sequence[str], compare: Callable[[Any, Any], Any], wanted: Any) -> bool:
+    """Whether the value at `field` compares with what is wanted; Unfit where it cannot be compared."""
     value: Any = facts
-    for name in comparison.field:
+    for name in field:
         if not isinstance(value, Mapping) or name not in value:
             return False
         value = value[name]
-    wanted = comparison.value
-    if comparison.operator == "=" and not wanted:
+    equal = compare is operator.eq
+    if equal and wanted == "":
         raise Unfit
     try:
-        if comparison.operator == "=" and wanted.endswith("*"):
+        if equal and isinstance(wanted, str) and wanted.endswith("*"):
             return wanted[:-1] in value
-        return bool(_COMPARE[comparison.operator](value, wanted))
+        return bool(compare(value, wanted))
     except TypeError:
         raise Unfit from None
 

@@ -6,30 +6,17 @@ at the end fits whatever has the rest anywhere, and what cannot be compared does
 
 from __future__ import annotations
 
-import operator
 import typing
 from collections.abc import Callable, Mapping, Sequence
 
 from .....errors import QuerySyntaxError, QueryTooComplex
 from .....model import event_expressions as trees
-from ...event_rules import parsed
+from ...event_rules import COMPARE, Unfit, compared, parsed
 from ..exception import ParseError
 
 __all__ = ["All", "Any", "Condition", "Expression", "Not", "Parser"]
 
-_OPERATORS: dict[str, Callable[[typing.Any, typing.Any], object]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-}
-_SIGNS = {each: sign for sign, each in _OPERATORS.items()}
-
-
-class _Unfit(Exception):
-    """A comparison with a value that cannot be compared so: nothing around it fits."""
+_SIGNS = {each: sign for sign, each in COMPARE.items()}
 
 
 class Expression:
@@ -42,7 +29,7 @@ class Expression:
         """Whether a mapping fits."""
         try:
             return self._fits(candidate)
-        except _Unfit:
+        except Unfit:
             return False
 
     def _fits(self, candidate: Mapping[str, object]) -> bool:
@@ -98,19 +85,7 @@ class Condition(Expression):
         return f"<{type(self).__name__} {self._key}{sign}{self._value}>"
 
     def _fits(self, candidate: Mapping[str, object]) -> bool:
-        value: object = candidate
-        for name in self._key.split("."):
-            if not isinstance(value, Mapping) or name not in value:
-                return False
-            value = value[name]
-        try:
-            if self._operator is operator.eq and self._value == "":
-                raise _Unfit
-            if self._operator is operator.eq and isinstance(self._value, str) and self._value.endswith("*"):
-                return self._value[:-1] in value  # type: ignore[operator] # Where it cannot be, that is the answer.
-            return bool(self._operator(value, self._value))
-        except TypeError:
-            raise _Unfit from None
+        return compared(candidate, self._key.split("."), self._operator, self._value)
 
 
 class Parser:
@@ -128,7 +103,7 @@ class Parser:
 def _made(tree: trees.Expression) -> Expression:
     match tree:
         case trees.Comparison():
-            return Condition(".".join(tree.field), _OPERATORS[tree.operator], tree.value)
+            return Condition(".".join(tree.field), COMPARE[tree.operator], tree.value)
         case trees.Negation():
             return Not(_made(tree.condition))
         case trees.Both():
