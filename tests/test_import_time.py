@@ -18,6 +18,7 @@ HEAVY = {
     "psycopg",
     "psycopg_pool",
     "pyarrow",
+    "pytest",
     "sqlalchemy",
     "sqlglot",
     "sqlite3",

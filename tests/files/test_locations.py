@@ -26,26 +26,26 @@ from recordroom.errors import (
 )
 from recordroom.files import Accessor, DiskAccessor, MemoryAccessor, open_location
 from recordroom.files.transfer import Source, checksum_of
-from tests.files.contract import LocationContract
+from recordroom.testing import AccessorContract
 from tests.files.s3 import S3
 
 _numbers = itertools.count()
 
 
-class TestMemory(LocationContract):
+class TestMemory(AccessorContract):
     @pytest.fixture
     def accessor(self) -> Accessor:
         return open_location("memory://here")
 
 
-class TestDisk(LocationContract):
+class TestDisk(AccessorContract):
     @pytest.fixture
     def accessor(self, tmp_path: Path) -> Accessor:
         (tmp_path / "root").mkdir()
         return open_location(tmp_path / "root")
 
 
-class TestObjectStore(LocationContract):
+class TestObjectStore(AccessorContract):
     @pytest.fixture
     def accessor(self, s3: S3) -> Accessor:
         return s3.location(f"s3://bucket/pre fix/{next(_numbers)}")

@@ -2,7 +2,7 @@
 
 Paths are resource identifiers: text with `/` between names, `""` for the location itself. Everything streams: memory does
 not grow with files. What goes wrong is raised as NoSuchFile, FileExists, InvalidPath, StorageFull, LocationUnavailable or
-NotSupported. A subclass passes `tests/files/contract.py` or is none.
+NotSupported. A subclass passes `recordroom.testing.AccessorContract` or is none.
 """
 
 from __future__ import annotations

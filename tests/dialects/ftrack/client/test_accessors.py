@@ -18,8 +18,8 @@ from recordroom.dialects.ftrack.client.accessor.server import ServerFile, _Serve
 from recordroom.dialects.ftrack.client.bridging import FROM_NATIVE, TO_NATIVE
 from recordroom.dialects.ftrack.client.data import File, String
 from recordroom.errors import InvalidPath, NoSuchFile, NotSupported
+from recordroom.testing import AccessorContract
 from tests.dialects.ftrack.client.dropins import Dropins, embedded_dropins
-from tests.files.contract import LocationContract
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def bridged(accessor: Any) -> Any:
     return TO_NATIVE["accessor"](None, accessor)
 
 
-class TestBridged(LocationContract):
+class TestBridged(AccessorContract):
     """An accessor of a script does all that a native one does, but for what scripts' accessors know nothing of."""
 
     @pytest.fixture

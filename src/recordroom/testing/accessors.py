@@ -1,4 +1,4 @@
-"""What every accessor of a location does. A subclass gives the fixture `accessor`: a new, empty location."""
+"""What every accessor of a location does, as tests: about forty, with what is promised of names, ranges, failures and threads."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from recordroom.errors import Error, FileExists, InvalidPath, NoSuchFile
-from recordroom.files.accessor import CHUNK, Accessor
+from ..errors import Error, FileExists, InvalidPath, NoSuchFile
+from ..files.accessor import CHUNK, Accessor
 
-ODD_NAMES = (
+__all__ = ["AccessorContract"]
+
+_ODD_NAMES = (
     "with space",
     "ünï ćode ✓",
     "new\nline",
@@ -26,8 +28,11 @@ ODD_NAMES = (
 )
 
 
-class LocationContract:
-    """The behaviour that the interface promises."""
+class AccessorContract:
+    """The behaviour that `recordroom.files.Accessor` promises.
+
+    A subclass, named `Test…`, gives the fixture `accessor`: a new, empty location for each test.
+    """
 
     def test_what_was_written_is_read(self, accessor: Accessor) -> None:
         assert accessor.write("a/b/c.txt", [b"he", b"", b"llo"]) == 5
@@ -46,7 +51,7 @@ class LocationContract:
         with accessor.open("empty") as file:
             assert file.read() == b""
 
-    @pytest.mark.parametrize("name", ODD_NAMES)
+    @pytest.mark.parametrize("name", _ODD_NAMES)
     def test_a_name_may_have_any_character(self, accessor: Accessor, name: str) -> None:
         accessor.write(f"folder/{name}", [b"x"])
 
