@@ -30,6 +30,7 @@ from .event import Delivered, Event
 from .listening import Listener
 from .outbox import PASSING, Outbox, Posted
 from .pump import Pump
+from .questions import query_of
 from .subscription import WHOLE, Callback, Subscription
 
 if TYPE_CHECKING:
@@ -339,6 +340,4 @@ def _question(question: Any) -> Question:
     """What travels for a question: text as it is, anything else as a tree."""
     if isinstance(question, str):
         return question
-    from .session import _query_of
-
-    return _query_of(question)
+    return query_of(question)

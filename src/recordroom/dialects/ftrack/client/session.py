@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from ....client.entity import Entity as Native
 from ....client.session import Session as NativeSession
-from ....client.session import _populating, _recording
+from ....client.switches import POPULATING, RECORDING
 from ....model.ids import as_id, show_id
 from ....query.syntax import And, Compare, Literal, Path, Query
 from ..asking import Question
@@ -182,7 +182,7 @@ class Session:
 
     @auto_populate.setter
     def auto_populate(self, value: bool) -> None:
-        _populating.set({**_populating.get(), id(self.native): bool(value)})
+        POPULATING.set({**POPULATING.get(), id(self.native): bool(value)})
 
     @property
     def record_operations(self) -> bool:
@@ -191,7 +191,7 @@ class Session:
 
     @record_operations.setter
     def record_operations(self, value: bool) -> None:
-        _recording.set({**_recording.get(), id(self.native): bool(value)})
+        RECORDING.set({**RECORDING.get(), id(self.native): bool(value)})
 
     @property
     def closed(self) -> bool:
