@@ -188,3 +188,60 @@ def test_timers_go_with_their_user(session: Session, film: Any, ada: Any) -> Non
     session.commit()
 
     assert session.query("Timer where context is $film", film=film).count() == 0
+
+
+# --- values that are handed down --------------------------------------------------------------------
+
+
+def test_what_has_no_value_of_its_own_has_that_of_the_nearest_above(session: Session, film: Any) -> None:
+    session.apply_schema("[Context.attributes]\nfps = 'number'\n[AssetVersion.attributes]\nfps = 'number'")
+    film["fps"] = 24
+    sequence = session.create("Sequence", {"name": "sq", "parent": film})
+    first, second = (session.create("Shot", {"name": name, "parent": sequence}) for name in ("a", "b"))
+    second["fps"] = 0
+    asset = session.create("Asset", {"name": "walk", "parent": second})
+    old, new = (session.create("AssetVersion", {"asset": asset}) for _ in range(2))
+    new["fps"] = 12
+    session.commit()
+    values = session.production.values
+
+    assert values([film, sequence, first, second, asset, old, new], "fps") == [24, 24, 24, 0, 0, 0, 12]
+    second["fps"] = None
+    assert values([second, asset, old, new], "fps") == [24, 24, 24, 12]
+    assert session.production.value(first, "fps") == 24
+    assert values([], "fps") == []
+
+
+def test_where_nothing_has_a_value_there_is_the_default(session: Session, film: Any) -> None:
+    session.apply_schema("[Context.attributes]\nlens = 'text'\nplain = 'text'")
+    session.create(
+        "CustomAttributeConfiguration",
+        {"key": "Lens!", "attribute": "lens", "applies_to": "show", "is_hierarchical": True, "default": "35mm"},
+    )
+    shot = session.create("Shot", {"name": "a", "parent": film})
+    session.commit()
+
+    assert session.production.value(shot, "lens") == "35mm"
+    assert session.production.value(shot, "plain") is None
+
+
+def test_values_are_handed_down_in_a_request_for_each_level(session: Session, film: Any) -> None:
+    session.apply_schema("[Context.attributes]\nrate = 'number'")
+    film["rate"] = 24
+    sequences = [session.create("Sequence", {"name": f"sq{number}", "parent": film}) for number in range(5)]
+    shots = [session.create("Shot", {"name": f"{number}", "parent": sequences[number % 5]}) for number in range(50)]
+    session.commit()
+
+    def trips(count: int) -> int:
+        before = session.round_trips
+        assert session.production.values(shots[:count], "rate") == [24] * count
+        return session.round_trips - before
+
+    assert trips(50) == trips(1) == 3
+
+
+def test_what_cannot_hand_down_is_said(session: Session, film: Any, ada: Any) -> None:
+    with pytest.raises(rr.UnknownAttribute):
+        session.production.value(film, "no_such")
+    with pytest.raises(rr.InvalidValue):
+        session.production.value(ada, "name")

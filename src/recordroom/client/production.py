@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InvalidValue, NoResult, NotUnique
 from .editing import type_name
 from .entity import Entity
+from .inheriting import handed_down
 
 if TYPE_CHECKING:
     from .session import Session
@@ -116,6 +117,31 @@ class Production:
                     below += self._session.query(f"{name} where {reference} in $above", above=above).all()
             yield from below
             owners = below
+
+    # --- values that are handed down -------------------------------------------------------------
+
+    def value(self, entity: Entity, name: str) -> Any:
+        """As `values`, of one entity."""
+        return self.values([entity], name)[0]
+
+    def values(self, entities: Iterable[Entity], name: str) -> list[Any]:
+        """What contexts, assets and versions have for an attribute that hands its values down the tree.
+
+        Of each its own value, or else that of the nearest above it that has one, or else the default of the
+        hierarchical custom attribute. It takes a request for each level and type, whatever their number. What may not be
+        seen hands nothing down.
+        """
+        found = handed_down(self._session, entities, name)
+        if any(each is None for each in found):
+            default = self._default_of(name)
+            return [default if each is None else each for each in found]
+        return found
+
+    def _default_of(self, name: str) -> Any:
+        text = "CustomAttributeConfiguration where is_hierarchical is true and (attribute is $name or key is $name)"
+        configurations = self._session.query(f"{text} order by attribute", name=name).all()
+        named = [each for each in configurations if (each["attribute"] or each["key"]) == name]
+        return named[0]["default"] if named else None
 
     # --- notes -----------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any
 import ftrack_api.exception
 import pytest
 
+from recordroom.dialects.ftrack.reading import Reader
 from tests.dialects.ftrack.hubs import Stage
 
 Connect = Callable[..., Any]
@@ -154,12 +155,53 @@ def test_hierarchical_ones_are_on_everything_below_a_project(define: Define, con
     session.commit()
     session = connect()
 
-    for name, number in (("Task", task["id"]), ("Project", task["project_id"]), ("Asset", asset["id"])):
+    # From below: what is above hands its value down.
+    for name, number in (("Asset", asset["id"]), ("Task", task["id"]), ("Project", task["project_id"])):
         entity = session.get(name, number)
         assert entity["custom_attributes"]["deep"] == "d"
         entity["custom_attributes"]["deep"] = name
         session.commit()
         assert connect().get(name, number)["custom_attributes"]["deep"] == name
+
+
+def test_what_is_above_hands_down_in_a_request_for_each_level(
+    define: Define, connect: Connect, shots: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    page = Reader.page
+    monkeypatch.setattr(Reader, "page", lambda self, query, *more: [asked.append(query), page(self, query, *more)][1])
+    define("handed", is_hierarchical=True)
+    project = connect().get("Project", shots[0]["project_id"])
+    project["custom_attributes"]["handed"] = "down"
+    project.session.commit()
+
+    def pages(ids: list[str]) -> int:
+        session = connect()
+        asked.clear()
+        found = session.query(f"select custom_attributes from Shot where id in ({', '.join(ids)})").all()
+        assert [each["custom_attributes"]["handed"] for each in found] == ["down"] * len(ids)
+        return len(asked)
+
+    ids = [each["id"] for each in shots]
+    assert 0 < pages(ids) == pages(ids[:1]) < 10
+
+
+def test_what_may_not_be_seen_hands_nothing_down(
+    define: Define, connect: Connect, studio: Stage, shots: list[Any], unique: Callable[[str], str]
+) -> None:
+    define("quiet", is_hierarchical=True, default="nothing said")
+    session = connect()
+    session.get("Project", shots[0]["project_id"])["custom_attributes"]["quiet"] = "of the project"
+    session.get("Sequence", shots[0]["parent_id"])["custom_attributes"]["quiet"] = "of the sequence"
+    session.commit()
+    name = unique("freelancer")
+    rules = [("read", "Shot", None), ("read", "Project", None), ("read", "CustomAttributeConfiguration", None)]
+    freelancer = connect(user=name, key=studio.person(name, *rules))
+
+    found = freelancer.get("Shot", shots[0]["id"])
+
+    assert found["custom_attributes"]["quiet"] == "nothing said"
+    assert freelancer.get("Project", shots[0]["project_id"])["custom_attributes"]["quiet"] == "of the project"
 
 
 def test_those_of_one_project_are_only_there(

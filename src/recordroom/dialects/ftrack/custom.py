@@ -10,10 +10,11 @@ from ...model.schema import Schema
 from ...query.request import Page
 from ...query.syntax import In, Parameter, Path, Query, Selected
 from .configurations import Configuration
+from .inheriting import hand_down
 from .reading import Node, Reader
 from .values import shown_column
 
-__all__ = ["applicable", "configurations_of", "dense_values", "natives_of_value", "value_row"]
+__all__ = ["applicable", "configurations_of", "dense_values", "natives_of_value", "own_values", "value_row"]
 
 _BY_ID = In(Path(("id",)), (Parameter("ids"),))
 _MOST = 10_000
@@ -66,14 +67,39 @@ def value_row(target: str, configuration: Configuration, entity: bytes, value: A
 
 
 async def dense_values(reader: Reader, kinds: dict[bytes, str], target: str, node: Node) -> list[list[Any]]:
-    """For each entity, by its native type, its values."""
-    projects = await _projects(reader, kinds)
+    """For each entity, by its native type, its values: its own, those that are handed down to it, or defaults."""
     values = await _values(reader, kinds)
-    found: list[list[Any]] = []
-    for entity, kind in kinds.items():
-        fitting = [each for each in reader.configurations if applicable(reader, each, kind, projects.get(entity))]
-        rows = [value_row(target, each, entity, values.get((entity, each.native))) for each in fitting]
-        found.append(rows)
+    if any(each.is_hierarchical for each in reader.configurations):
+        await hand_down(reader, kinds, values)
+    found = await _fitting(reader, kinds)
+    return await _rows(reader, found, values, target, node)
+
+
+async def own_values(reader: Reader, kinds: dict[bytes, str], target: str, node: Node) -> list[list[Any]]:
+    """As `dense_values`, but of hierarchical ones only those that entities have themselves."""
+    values = await _values(reader, kinds)
+    found = {
+        entity: [each for each in fitting if not each.is_hierarchical or values.get((entity, each.native)) is not None]
+        for entity, fitting in (await _fitting(reader, kinds)).items()
+    }
+    return await _rows(reader, found, values, target, node)
+
+
+async def _fitting(reader: Reader, kinds: dict[bytes, str]) -> dict[bytes, list[Configuration]]:
+    projects = await _projects(reader, kinds)
+    return {
+        entity: [each for each in reader.configurations if applicable(reader, each, kind, projects.get(entity))]
+        for entity, kind in kinds.items()
+    }
+
+
+async def _rows(
+    reader: Reader, fitting: dict[bytes, list[Configuration]], values: Loaded, target: str, node: Node
+) -> list[list[Any]]:
+    found: list[list[Any]] = [
+        [value_row(target, each, entity, values.get((entity, each.native))) for each in configurations]
+        for entity, configurations in fitting.items()
+    ]
     if "configuration" in node:
         await _add_configurations(reader, found, node["configuration"])
     return found

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 from ...model.ids import show_id
 from .batches import Change
 from .emitting import Emitter
-from .names import Field, Type
+from .names import Field, Pair, Type
 from .reading import Node, Reader, Rows
 from .tables import ALIASES
 from .turns import in_turns
 from .values import untagged
+from .virtual import values_of
 
 __all__ = ["echoes"]
 
@@ -39,10 +40,32 @@ async def echoes(reader: Reader, changes: list[tuple[Change, bytes | None]]) -> 
         rows = loaded.setdefault(native, {})
         async for part in in_turns(list(ids)):
             rows |= await reader.by_ids(native, part, node)
+    unset = await _of_unset(reader, [each for each, _ in changes])
     emit = Emitter(reader.names)
     found: list[dict[str, Any]] = []
     async for some in in_turns(changes):
-        found += [{"action": each.action, "data": emit(_data(each, entity, loaded, told))} for each, entity in some]
+        for each, entity in some:
+            data = _data(each, entity, loaded, told)
+            if (each.type.name, each.key) in unset and each.action == "update":
+                data["value"] = unset[each.type.name, each.key]
+            found.append({"action": each.action, "data": emit(data)})
+    return found
+
+
+async def _of_unset(reader: Reader, changes: list[Change]) -> dict[tuple[str, tuple[str, ...]], Any]:
+    """What entities have for custom attributes after their own value is gone: that of something above, or the default."""
+    wanted: dict[str, dict[tuple[str, ...], Type]] = {}
+    for each in changes:
+        if (
+            each.type.name.endswith("CustomAttributeValue")
+            and each.action == "update"
+            and each.data.get("value") is None
+        ):
+            wanted.setdefault(each.type.name, {})[each.key] = each.type
+    found: dict[tuple[str, tuple[str, ...]], Any] = {}
+    for name, keys in wanted.items():
+        values = await values_of(reader, next(iter(keys.values())), keys)
+        found |= {(name, key): value for key, value in values.items()}
     return found
 
 
@@ -108,4 +131,17 @@ def _sent(change: Change, entity: bytes | None) -> dict[str, Any]:
     kept = {"__entity_type__": change.type.name, **data}
     if change.type.name == "Metadata" or change.type.name.endswith("CustomAttributeValue"):
         kept["value"] = change.data.get("value")
+    elif change.type.pair is not None:
+        kept |= _halves(change, change.type.pair)
     return kept
+
+
+def _halves(change: Change, pair: Pair) -> dict[str, Any]:
+    """What was said of the two halves of a pair, as entities and as their ids."""
+    found: dict[str, Any] = {}
+    for name in (pair.owner, pair.member):
+        value = change.data.get(name)
+        if isinstance(value, dict):
+            found[name] = {each: value[each] for each in ("__entity_type__", "id") if each in value}
+            found[f"{name}_id"] = value.get("id")
+    return found

@@ -284,11 +284,18 @@ class Rewriter:
 
     def _custom_of(self, scope: Scope, configuration: Configuration, native: str, end: End) -> Condition:
         if self.schema.is_a(scope.native, native):
-            return of_project(end(Scope(scope.native, configuration=configuration)), configuration, scope.native)
+            return self._custom_there(scope.native, configuration, end)
         if not self.schema.is_a(native, scope.native):
             return NEVER
-        where = of_project(end(Scope(native, configuration=configuration)), configuration, native)
+        where = self._custom_there(native, configuration, end)
         return InQuery(Path(("id",)), Query(native, (Selected(Path(("id",))),), where))
+
+    def _custom_there(self, native: str, configuration: Configuration, end: End) -> Condition:
+        condition = of_project(end(Scope(native, configuration=configuration)), configuration, native)
+        if not configuration.is_hierarchical:
+            return condition
+        # As ftrack has it, conditions find what has a value of its own.
+        return all_of((Not(Compare("is", Path((configuration.native,)), Literal(None))), condition))
 
     def _of_value(self, scope: Scope, name: str, test: Tests) -> Condition:
         """A condition on a value of a custom attribute."""
@@ -312,7 +319,7 @@ class Rewriter:
         field = Field(name=attribute.name, form="scalar", kind=attribute.kind, choices=attribute.choices)
         at = Path((attribute.name,))
         condition = test.about(at, field)
-        if configuration.default is None:
+        if configuration.is_hierarchical or configuration.default is None:
             return condition
         unset = Compare("is", at, Literal(None))
         return Or((And((Not(unset), condition)), And((unset, Constant(test.holds(configuration.default))))))

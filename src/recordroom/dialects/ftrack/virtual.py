@@ -6,6 +6,7 @@ the requests; what it says of entities behind a row becomes a list of their ids 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec.structs import replace
@@ -32,13 +33,13 @@ from ...query.syntax import (
 from ...query.syntax import Any as AnyMember
 from . import tables
 from .configurations import Configuration
-from .custom import dense_values
+from .custom import dense_values, own_values
 from .judging import Among, Test
 from .names import Field, Type
 from .queries import Rewriter, Scope
 from .reading import ORDER, Node, Reader, metadata_row
 
-__all__ = ["virtual_rows"]
+__all__ = ["values_of", "virtual_rows"]
 
 _MOST = 10_000
 _IDS = (syntax.Selected(Path(("id",))),)
@@ -243,13 +244,26 @@ async def _values(reader: Reader, type: Type, where: Condition | None, node: Nod
     chosen = [each for each in reader.configurations if where is None or _may_hold(where, _known(each))]
     inner = Reader(reader.room, reader.names, chosen)
     kinds = await _owners(inner, type, _ids(hints.get("entity_id")))
+    # One value of one entity is told whatever it comes from; otherwise rows are what somebody has set, as ftrack has it.
+    only = all(len(hints.get(each, ())) == 1 for each in type.key)
     rows: list[Row] = []
-    for each in await dense_values(inner, kinds, type.name, node):
+    for each in await (dense_values if only else own_values)(inner, kinds, type.name, node):
         rows += each
     for row in rows:
         if type.name == "CustomAttributeValue":
             row["__entity_type__"] = type.name
     return rows
+
+
+async def values_of(reader: Reader, type: Type, keys: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], Any]:
+    """What entities have for custom attributes, whatever it comes from, by configuration and entity."""
+    wanted = set(keys)
+    chosen = [each for each in reader.configurations if any(key[0] == each.id for key in wanted)]
+    inner = Reader(reader.room, reader.names, chosen)
+    kinds = await _owners(inner, type, _ids([key[1] for key in wanted]))
+    rows = [row for some in await dense_values(inner, kinds, type.name, {}) for row in some]
+    found = {(row["configuration_id"], row["entity_id"]): row["value"] for row in rows}
+    return {key: value for key, value in found.items() if key in wanted}
 
 
 async def _owners(reader: Reader, type: Type, ids: list[bytes] | None) -> dict[bytes, str]:

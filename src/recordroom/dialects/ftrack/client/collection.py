@@ -316,6 +316,8 @@ class CustomAttributeCollectionProxy(MappedCollectionProxy):
     def __getitem__(self, key: str) -> Any:
         configuration = self._configuration(key)
         value = attribute_of(self.entity._native, configuration.native)
+        if configuration.is_hierarchical and (value is None or value is NOT_SET):
+            value = self._handed_down(configuration.native, value)
         if value is None or (value is NOT_SET and self.entity._native._page.new):
             return configuration.default
         attribute = self.entity._native._facts.attribute(configuration.native)
@@ -324,6 +326,19 @@ class CustomAttributeCollectionProxy(MappedCollectionProxy):
         if attribute.multi:
             return list(value)
         return moments.shown(value) if attribute.kind in ("datetime", "date") else value
+
+    def _handed_down(self, name: str, value: Any) -> Any:
+        """What is above the entity hands down: pages of entities are loaded together, so it is a request for each level."""
+        native: Any = self.entity._native
+        seen = set()
+        while native is not None and native is not NOT_SET and native not in seen:
+            seen.add(native)
+            if name in native._facts.attributes:
+                value = attribute_of(native, name)
+                if value is not None and value is not NOT_SET:
+                    return value
+            native = attribute_of(native, "asset" if native._type == "AssetVersion" else "parent")
+        return value
 
     def __setitem__(self, key: str, value: Any) -> None:
         configuration = self._configuration(key)

@@ -35,6 +35,7 @@ class Split(NamedTuple):
 
 
 _NOTHING = Split([], [])
+_LEVELS = 8  # above an entity: what is further up is asked for when it is needed
 # What is worked out needs these.
 _NEEDED = {
     "link": ("name", "parent", "asset"),
@@ -65,11 +66,25 @@ def _of(session: Session, native: str, steps: Steps) -> Split:
     if field.form == "pairs":
         return _pairs(session, native, field, steps[1:])
     if field.form == "custom":
-        return Split([each.native for each in session._custom_of(native)], [])
+        return Split(_of_custom(session, native), [])
     if field.form == "worked":
         known = names.schema.attributes(native)
         return Split([each for each in _NEEDED.get(steps[0], ()) if each in known], [])
     return Split([each for each in field.natives if each != "id"], [])
+
+
+def _of_custom(session: Session, native: str) -> list[str]:
+    """The attributes behind custom attributes, and those above that hand their values down."""
+    schema = session.names.schema
+    found = [each.native for each in session._custom_of(native)]
+    handed = [each.native for each in session._custom_of(native) if each.is_hierarchical]
+    steps: list[str] = []
+    at = native
+    while handed and len(steps) < _LEVELS:
+        steps.append("asset" if schema.is_a(at, "AssetVersion") else "parent")
+        at = schema.attribute(at, steps[-1]).target
+        found += [".".join((*steps, name)) for name in handed if name in schema.attributes(at)]
+    return found
 
 
 def _through(session: Session, native: str, field: Field, rest: Steps) -> Split:
