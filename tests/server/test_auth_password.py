@@ -99,10 +99,10 @@ def test_a_code_sets_a_password_once_without_the_one_before(places_sqlite):
 
 def test_one_who_guesses_has_to_wait_longer_and_longer(places, monkeypatch):
     clock = {"now": 1_800_000_000_000_000}
-    monkeypatch.setattr("recordroom.server.auth.accounts.is_right", lambda kept, text: False)
+    monkeypatch.setattr("recordroom.server.auth.desk.is_right", lambda kept, text: False)
 
     async def story(people):
-        monkeypatch.setattr("recordroom.server.auth.accounts.now", lambda: clock["now"])
+        monkeypatch.setattr("recordroom.server.auth.desk.now", lambda: clock["now"])
         waits = []
         for _ in range(16):
             try:
