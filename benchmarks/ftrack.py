@@ -11,9 +11,11 @@ import secrets
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import urllib3
 
 import recordroom as rr
 from recordroom.model.ids import new_id
@@ -22,12 +24,15 @@ from tests.served import Served, served
 
 from .data import NAMES, mappings
 from .harness import Contestant, Timing, interleaved
-from .ours import RECORD
+from .load import new_record
+from .ours import RECORD, OursByColumns
 from .places import Place
+from .served import bare
 from .subject import Subject, filled
 
 THEIRS = "ftrack-python-api"
 OURS = "recordroom, same server"
+BARE = "bare handler, one row, no session"
 _PROJECTION = ", ".join(("id", *NAMES))
 
 
@@ -114,6 +119,7 @@ class FtrackField:
     """Who competes, as `jobs.Field` says it."""
 
     def __init__(self, place: Place, server: Served) -> None:
+        self.files = place
         self.place = Named(f"{place.name}, one server")
         self.ours, self.theirs = SameServer(server), Ftrack(server)
         both: list[Subject] = [self.ours, self.theirs]
@@ -138,7 +144,11 @@ def field(place: Place) -> Iterator[FtrackField]:
 
 
 def one_change(field: FtrackField, loaded: int, rounds: int) -> dict[str, Timing]:
-    """The commit of one changed value in sessions that hold `loaded` entities."""
+    """The commit of one changed value in sessions that hold `loaded` entities.
+
+    Each comes after a commit of another's, so that nobody's code and data are still in the processor's caches, as it is
+    for a person who saves. What that costs whoever it is, a bare handler shows: it writes a row and a journal, durably.
+    """
     with ExitStack() as sessions:
         where = filled(field.ours, sessions, loaded)
 
@@ -155,7 +165,19 @@ def one_change(field: FtrackField, loaded: int, rounds: int) -> dict[str, Timing
 
             return Contestant(subject.name, lambda _: change)
 
-        return interleaved([contestant(field.ours), contestant(field.theirs)], count=1, rounds=rounds, collect=False)
+        contestants = [contestant(field.ours), contestant(field.theirs), _bare_commit(sessions, field.files)]
+        return interleaved(contestants, count=1, rounds=rounds, collect=False)
+
+
+def _bare_commit(stack: ExitStack, place: Place) -> Contestant:
+    """A request that writes one row, to a handler that does nothing else."""
+    port = stack.enter_context(bare(Path(filled(OursByColumns(place), stack, 1)) / "room.sqlite"))
+    pool = stack.enter_context(urllib3.HTTPConnectionPool("127.0.0.1", port))
+
+    def write() -> object:
+        return pool.request("POST", "/commit", body=new_record()).data
+
+    return Contestant(BARE, lambda _: write)
 
 
 def siblings(field: FtrackField, count: int) -> int:

@@ -108,7 +108,7 @@ def _requests(job: Job) -> Iterator[bytes]:
     lines += ["accept: application/msgpack", *(f"{name}: {value}" for name, value in job.headers.items())]
     head = "\r\n".join(lines)
     for _ in range(job.requests):
-        body = _create() if job.creates else job.body
+        body = new_record() if job.creates else job.body
         yield f"{head}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -118,7 +118,8 @@ _columns: dict[str, list[object]] = {
 }  # fmt: skip
 
 
-def _create() -> bytes:
+def new_record() -> bytes:
+    """The body of a commit that creates one record."""
     return msgspec.msgpack.encode(Commit(id=new_id(), operations=[Create("Record", [new_id()], _columns)]))
 
 
