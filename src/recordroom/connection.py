@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,6 +77,10 @@ def connect(  # noqa: PLR0913 - each is one thing that the user may say
     """
     from .client.target import target_of
 
+    if where is not None and not isinstance(where, str | PathLike):
+        raise InvalidValue(
+            type="connect", attribute="where", value=where, expected="a folder or an address, as text or a path"
+        )
     named = {"url": where, "database": database, "project": project, "profile": profile, "api_key": api_key}
     target = target_of({**named, "url": None if where is None else str(where)}, os.environ)
     if not target.url:

@@ -7,6 +7,8 @@ from the facts given to the constructor, and the same facts can be read as attri
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from string import Formatter
 from typing import Any
 
 __all__ = [
@@ -77,9 +79,18 @@ __all__ = [
 ]
 
 
-class _Facts(dict[str, Any]):
-    def __missing__(self, key: str) -> str:
-        return "?"
+# More of a value than this says nothing in a message; its fact has all of it.
+_MOST_SHOWN = 300
+
+
+class _Facts(Formatter):
+    """Fills names in braces; what is shown by `!r` is cut where it is too long or cannot be shown."""
+
+    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return kwargs.get(str(key), "?")
+
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        return shown(value) if conversion == "r" else super().convert_field(value, conversion)
 
 
 class Error(Exception):
@@ -98,10 +109,12 @@ class Error(Exception):
         """The default message: the first line of the docstring with the facts filled in."""
         template = (cls.__doc__ or "").partition("\n")[0]
         try:
-            text = template.format_map(_Facts(facts))
-        except RecursionError:
-            # A value that is nested too deep to be shown.
-            text = template.replace("!r", "").format_map(_Facts({name: _outline(facts[name]) for name in facts}))
+            text = _Facts().vformat(template, (), facts)
+        except (RecursionError, ValueError):
+            # A value that is nested too deep, or has too many digits, to be shown.
+            text = _Facts().vformat(template, (), {name: _outline(facts[name]) for name in facts})
+        if text.endswith(".."):
+            text = text[:-1]  # A reason that is a sentence has its full stop already.
         return text + _suggestion(facts.get("suggestions", ()))
 
     def __getattr__(self, name: str) -> Any:
@@ -115,15 +128,19 @@ class Error(Exception):
 
 
 def _outline(value: Any) -> str:
-    return value if isinstance(value, str) else f"a {type(value).__name__}"
+    if isinstance(value, str):
+        return value
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeio' else 'a'} {name}"
 
 
 def shown(value: Any) -> str:
-    """A value in a message: its repr, or what it is where it is nested too deep to be shown."""
+    """A value in a message: the beginning of its repr, or what it is where it is too deep or too large to be shown."""
     try:
-        return repr(value)
-    except RecursionError:
+        text = repr(value)
+    except (RecursionError, ValueError):
         return _outline(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}… ({len(text):,} characters)"
 
 
 def _rebuild(cls: type[Error], message: str, facts: dict[str, Any]) -> Error:

@@ -47,7 +47,10 @@ def encode(session: Session, data: Any, strategy: Strategy) -> str:
     if strategy == "all":
         for entity in _entities_of(data):
             session._loader.load_all(entity)
-    return json.dumps(_jsonable(session, data, strategy), ensure_ascii=False)
+    try:
+        return json.dumps(_jsonable(session, data, strategy), ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _wrong("encode", data, "entities, and lists and dicts of them and of what JSON has") from error
 
 
 def _entities_of(data: Any) -> Iterable[Entity]:
@@ -144,8 +147,18 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 
 def decode(session: Session, text: str) -> Any:
-    """What `encode` made: objects that are entities become entities of the session, merged with what it has."""
-    return _revived(session, json.loads(text))
+    """What `encode` made: objects that are entities become entities of the session, merged with what it has.
+
+    InvalidValue where the text is no JSON, or says of a value what cannot be.
+    """
+    try:
+        return _revived(session, json.loads(text))
+    except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise _wrong("decode", text, "JSON text, as session.encode makes it") from error
+
+
+def _wrong(verb: str, value: Any, expected: str) -> InvalidValue:
+    return InvalidValue(type="Session", attribute=verb, value=value, expected=expected)
 
 
 def _revived(session: Session, value: Any) -> Any:
@@ -191,6 +204,8 @@ def _merge_entity(session: Session, entity: Entity) -> Entity:
 
 def merge_data(session: Session, type_name: str, data: Mapping[str, Any]) -> Entity:
     """The entity that a decoded object stands for, with its values as what the room said."""
+    if not isinstance(type_name, str):
+        raise TypeError(f"the name of an entity type is text, not {type_name!r}")
     facts = session._facts(type_name)
     columns: dict[str, list[Any]] = {}
     for name, value in data.items():

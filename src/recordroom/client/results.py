@@ -19,6 +19,7 @@ from ..query.request import Page, QueryRequest
 from ..query.syntax import And, Path, Query, Selected
 from .loading import SplitPaths, split_paths, with_revisions
 from .pause import paused_collector
+from .questions import check_used, value_of_parameter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -226,8 +227,11 @@ class QueryResult(Generic[R]):
 
     # --- narrower questions ----------------------------------------------------------------------
 
-    def where(self, *conditions: Any) -> QueryResult[R]:
-        """Only rows that satisfy these conditions too: expressions, or text as behind `where`."""
+    def where(self, *conditions: Any, **parameters: Any) -> QueryResult[R]:
+        """Only rows that satisfy these conditions too: expressions, or text as behind `where`.
+
+        Keyword arguments are values for `$name` in the text.
+        """
         from ..query.expressions import condition_of
 
         self._check_whole("where")
@@ -236,7 +240,13 @@ class QueryResult(Generic[R]):
             found.insert(0, self.query.where)
         if not found:
             return self
-        return self._with(where=found[0] if len(found) == 1 else And(tuple(found)))
+        given = {name: value_of_parameter(value) for name, value in parameters.items()}
+        query = msgspec.structs.replace(self.query, where=found[0] if len(found) == 1 else And(tuple(found)))
+        result: QueryResult[R] = QueryResult(self.session, query, {**self._parameters, **given})
+        if given:
+            result._shape  # noqa: B018 - what is too deep or wrong is said first
+            check_used(query, given)
+        return result
 
     def select(self, *values: Any) -> QueryResult[Any]:
         """Load these paths only; or rows of these values, where one is computed or an aggregate."""

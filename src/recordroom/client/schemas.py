@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..errors import RoomReadOnly
+from ..errors import InvalidSchema, RoomReadOnly, shown
 from ..query.request import SchemaEffect
 
 if TYPE_CHECKING:
@@ -20,14 +20,31 @@ __all__ = ["document_of", "plan_of"]
 
 
 def document_of(source: str | Path | SchemaDocument) -> SchemaDocument:
-    """The document that a TOML text, the path of a TOML file, or a document is."""
-    from ..model.schema_file import load_text
+    """The document that a TOML text, the path of a TOML file, or a document is. InvalidSchema where it is none of them."""
+    from ..model.schema_file import SchemaDocument, load_text
 
     if isinstance(source, str) and source.endswith(".toml") and "\n" not in source:
         source = Path(source)
     if isinstance(source, Path):
-        return load_text(source.read_text(encoding="utf-8"), where=str(source))
-    return load_text(source) if isinstance(source, str) else source
+        return load_text(_text_of(source), where=str(source))
+    if isinstance(source, str):
+        return load_text(source)
+    if not isinstance(source, SchemaDocument):
+        raise InvalidSchema(
+            where="schema", reason=f"expected TOML text or the path of a TOML file, got {shown(source)}"
+        )
+    return source
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidSchema(where=str(path), reason=f"it cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise InvalidSchema(
+            where=ascii(str(path)), reason="it is no text in UTF-8, or no file can have this name"
+        ) from error
 
 
 def plan_of(session: Session, document: SchemaDocument, *, allow_drop: bool) -> SchemaPlan:

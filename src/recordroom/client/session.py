@@ -30,7 +30,7 @@ from .hooks import Hooks
 from .identity import Identity
 from .loading import Loader
 from .meter import Metered
-from .questions import query_of, value_of_parameter
+from .questions import check_used, query_of, value_of_parameter
 from .relations import Relations
 from .results import QueryResult, Shape, shape_of
 from .searching import SearchHit, search
@@ -161,6 +161,7 @@ class Session(SchemaVerbs, PastVerbs, PeopleVerbs, FileVerbs, ExchangeVerbs):
         given = {name: value_of_parameter(value) for name, value in parameters.items()}
         result: QueryResult[Any] = QueryResult(self, query_of(question), given)
         self._shape(result.query, given)
+        check_used(result.query, given)
         return result
 
     def search(

@@ -383,6 +383,11 @@ def _sum(values: list[Any], family: str) -> Any:
     return ARITHMETIC[family]["+"](total, 0)
 
 
+def _avg(values: list[Any], family: str) -> Any:
+    total = _sum(values, family)
+    return None if total is None else total / len(values)
+
+
 def _best(pick: Callable[..., Any]) -> Callable[[list[Any], str], Any]:
     return lambda values, family: pick(values, key=lambda each: _comparable(each, family), default=None)
 
@@ -390,7 +395,7 @@ def _best(pick: Callable[..., Any]) -> Callable[[list[Any], str], Any]:
 _AGGREGATES: dict[str, Callable[[list[Any], str], Any]] = {
     "count": lambda values, _family: len(values),
     "sum": _sum,
-    "avg": lambda values, _family: sum(values) / len(values) if values else None,
+    "avg": _avg,
     "min": _best(min),
     "max": _best(max),
 }

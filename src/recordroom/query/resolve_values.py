@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..errors import InvalidQuery, QuerySyntaxError, QueryTooComplex, UnknownAttribute
+from ..errors import InvalidQuery, QuerySyntaxError, QueryTooComplex, UnknownAttribute, shown
 from ..model.kinds import WrongValue
 from ..model.schema import Attribute, Schema
 from . import literals, syntax
@@ -556,7 +556,7 @@ def _named(type: ValueType) -> str:
 
 
 def _shown(given: Any) -> str:
-    text = repr(given)
+    text = shown(given)
     return text if len(text) <= 80 else text[:79] + "…"
 
 

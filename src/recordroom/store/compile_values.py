@@ -6,6 +6,7 @@ What differs is told apart here and nowhere above: decimals are sortable text on
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -54,6 +55,11 @@ _DAY = sa.literal_column(str(MICROSECONDS_OF_A_DAY), _INTEGER)
 DEEP = 8  # levels of an expression that SQLAlchemy writes out at a time
 _SIGNS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 _ABOVE, _BELOW = sa.literal_column("9e999", _REAL), sa.literal_column("-9e999", _REAL)
+# Powers of two, so that numbers are scaled exactly. Sums of usual numbers stay far below the largest one.
+_LARGE, _SCALE, _MOST_SCALED, _NEARLY_MOST_SCALED = (
+    sa.literal_column(f"{number!r}::float8", _REAL)
+    for number in (1e290, 2.0**64, sys.float_info.max / 2.0**64, sys.float_info.max / 2.0**64 * (1 - 2.0**-20))
+)
 _LOW32, _BITS32 = sa.literal_column("4294967295", _INTEGER), sa.literal_column("32", _INTEGER)
 _PARTS_OF_DATES = {"year": "%Y", "month": "%m", "day": "%d"}
 
@@ -242,6 +248,8 @@ class ValueBuilder(RowBuilder):
         value, family = self.value(node.value), node.value.type.family
         if node.function == "sum":
             return self._sum(value, family)
+        if node.function == "avg":
+            return self._sum_of_numbers(value) / sa.func.count(value)
         return getattr(sa.func, node.function)(value)  # type: ignore[no-any-return]
 
     def _sum(self, value: Element, family: str) -> Element:
@@ -250,8 +258,24 @@ class ValueBuilder(RowBuilder):
                 return sa.func.rr_sum_decimal(value)
             return sa.func.rr_canonical(sa.func.sum(value))
         if family == "number":
-            return sa.func.sum(value)
+            return self._sum_of_numbers(value)
         return self._sum_of_integers(value)
+
+    def _sum_of_numbers(self, value: Element) -> Element:
+        """Null beyond the largest number."""
+        if self.sqlite:
+            total = sa.func.sum(value, type_=_REAL)
+            return sa.case((sa.func.abs(total) < _ABOVE, total))
+        # PostgreSQL fails where the sum overflows, even on the way. Large numbers are added up as fractions of 2**64.
+        size = sa.func.abs(value)
+        usual = sa.func.sum(value, type_=_REAL).filter(size < _LARGE)
+        large = sa.func.sum(Grouping(value / _SCALE), type_=_REAL).filter(size >= _LARGE)
+        fits = sa.func.abs(large) <= _MOST_SCALED
+        return sa.case(
+            (large.is_(None), usual),
+            (sa.and_(usual.is_(None), fits), Grouping(large * _SCALE)),
+            (sa.func.abs(large) < _NEARLY_MOST_SCALED, Grouping(large * _SCALE) + usual),
+        )
 
     def _sum_of_integers(self, value: Element) -> Element:
         """Null beyond 64 bits."""

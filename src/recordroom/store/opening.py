@@ -7,15 +7,16 @@ process a room is opened once and shared by everybody who opens it in the same m
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from weakref import WeakValueDictionary
 
 import msgspec
 
-from ..errors import Error, NotARoom, RoomDamaged, RoomNotFound
+from ..errors import Error, InvalidValue, NotARoom, RoomDamaged, RoomNotFound
 from ..model.ids import new_id
 from .creation import create_room, room_facts
 from .drivers.sqlite import SqliteDriver
@@ -29,6 +30,8 @@ from .settings import Settings, changed
 __all__ = ["Mode", "Opening", "async_driver", "new_room", "open_shared", "reading_driver"]
 
 Mode = Literal["write", "read"]
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +88,7 @@ os.register_at_fork(after_in_child=_registry.forget_after_fork)
 
 def open_shared(opening: Opening) -> tuple[Opened, Callable[[], None]]:
     """The room, opened now or shared with those who have it open in this process; and what gives it back."""
-    _check_where(opening.where)
+    _check(opening)
     place = _registry.place((_identity(opening.where), opening.mode))
     with place.lock:
         if place.opened is None:
@@ -108,7 +111,25 @@ def _give_back(place: _Place) -> None:
             opened.close()
 
 
+def _check(opening: Opening) -> None:
+    """InvalidValue for an argument that no room can be opened with, NotARoom for a name that none can have."""
+    wait = opening.wait
+    if opening.mode not in get_args(Mode):
+        raise _wrong("mode", opening.mode, "'read' or 'write'")
+    if type(wait) not in (int, float) or not wait >= 0:
+        raise _wrong("wait", wait, "a number of seconds from 0")
+    _check_where(opening.where)
+
+
+def _wrong(name: str, value: Any, expected: str) -> InvalidValue:
+    return InvalidValue(type="connect", attribute=name, value=value, expected=expected)
+
+
 def _check_where(where: str) -> None:
+    scheme = _SCHEME.match(where)
+    if scheme is not None and not _is_postgres(where):
+        # No more of it is shown: an address may hold a password.
+        raise _wrong("where", f"{scheme[1]}://…", "a folder, postgresql://… or http(s)://…")
     try:
         usable = b"\0" not in os.fsencode(where)
     except UnicodeEncodeError:

@@ -327,7 +327,7 @@ HARMLESS = {
 
 
 def test_every_verb_of_a_session_is_tried_when_it_is_closed() -> None:
-    public = {name for name in vars(rr.Session) if not name.startswith("_")}
+    public = {name for name in dir(rr.Session) if not name.startswith("_")}
     assert public - HARMLESS == set(VERBS) - {"set", "load"}
 
 
