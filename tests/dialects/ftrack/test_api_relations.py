@@ -219,7 +219,7 @@ def test_groups_and_roles_are_pairs(session: Any, connect: Connect, user: Any, u
     group = session.create("Group", {"name": unique("group")})
     session.create("Membership", {"user_id": user["id"], "group_id": group["id"]})
     role = session.query("SecurityRole where name is reader").one()
-    session.create("UserSecurityRole", {"user_id": user["id"], "security_role_id": role["id"]})
+    given = session.create("UserSecurityRole", {"user_id": user["id"], "security_role_id": role["id"]})
     session.commit()
 
     other = connect()
@@ -230,10 +230,10 @@ def test_groups_and_roles_are_pairs(session: Any, connect: Connect, user: Any, u
     assert [each["security_role"]["name"] for each in seen["user_security_roles"]] == ["reader"]
     assert other.query(f'User where memberships.group.name is "{group["name"]}"').one() is seen
     assert other.query(f'Membership where group.name is "{group["name"]}"').one()["user_id"] == user["id"]
-    assert other.get("UserSecurityRole", [user["id"], role["id"]])["security_role"]["name"] == "reader"
-    session.delete(session.get("UserSecurityRole", [user["id"], role["id"]]))
+    assert other.get("UserSecurityRole", given["id"])["security_role"]["name"] == "reader"
+    session.delete(given)
     session.commit()
-    assert connect().get("UserSecurityRole", [user["id"], role["id"]]) is None
+    assert connect().get("UserSecurityRole", given["id"]) is None
     call = {
         "user_id": user["id"],
         "role_id": role["id"],

@@ -31,7 +31,6 @@ def test_rows_with_keys_of_several_parts(session: Any, connect: Connect, task: A
     component = session.create("FileComponent", {"name": "picture"})
     note = task.create_note("n", author=user)
     job = session.create("Job", {"user": user})
-    group = session.create("Group", {"name": unique("group")})
     session.commit()
     made = {
         "SchemaStatus": {"schema_id": schema["id"], "task_status_id": status["id"]},
@@ -42,7 +41,6 @@ def test_rows_with_keys_of_several_parts(session: Any, connect: Connect, task: A
         "Recipient": {"note_id": note["id"], "resource_id": user["id"]},
         "Metadata": {"parent_id": task["id"], "key": "k"},
         "Setting": {"name": unique("setting"), "group": "RULES"},
-        "Membership": {"user_id": user["id"], "group_id": group["id"]},
     }
     for name, key in made.items():
         session.create(name, {**key, **({"parent_type": "Task", "value": "v"} if name == "Metadata" else {})})

@@ -10,9 +10,11 @@ from ...model.ids import as_id, show_id
 from ...query.request import MembersRequest
 from ...query.syntax import In, Literal, Parameter, Path, Query, Selected
 from .batches import Change, key_of
-from .names import Field, Names, Type
+from .names import Field, Names, Pair, Type
+from .pairs import Ends, found_pairs, given_ids
 from .reading import Reader
 from .turns import in_turns
+from .values import id_of
 
 __all__ = ["Known", "looked_up"]
 
@@ -23,7 +25,7 @@ Key = tuple[str, ...]
 
 
 class Known:
-    """Ids behind composite keys, members of collections, keys of metadata, types of entities."""
+    """Ids behind composite keys, pairs behind ids, members of collections, keys of metadata, types of entities."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
@@ -31,6 +33,8 @@ class Known:
         self.members: dict[tuple[str, str], dict[bytes, list[bytes]]] = {}
         self.entries: dict[bytes, set[str]] = {}
         self.kinds: dict[bytes, str] = {}
+        self.pairs: dict[tuple[str, bytes], Ends] = {}  # by type and id
+        self.given: dict[Ends, list[str]] = {}  # the ids that clients gave to pairs
 
     def id_of(self, type: Type, key: Key) -> bytes | None:
         """The id of the entity with a key, where there is one."""
@@ -61,6 +65,8 @@ class _Wanted:
         self.members: dict[tuple[str, str], dict[bytes, None]] = {}
         self.entries: dict[tuple[str, str], dict[bytes, None]] = {}
         self.kinds: dict[bytes, None] = {}
+        self.pairs: dict[str, dict[bytes, None]] = {}  # by type: ids
+        self.owners: dict[str, dict[bytes, None]] = {}  # by type: what new pairs are of
         self.new: set[bytes] = set()  # what the batch creates has nothing to look up
 
 
@@ -78,6 +84,7 @@ async def looked_up(reader: Reader, changes: Sequence[Change]) -> Known:
         known.members[native, attribute] = await reader.members(native, attribute, list(owners), {})
     for (native, attribute), owners in wanted.entries.items():
         await _find_entries(reader, known, native, attribute, list(owners))
+    await _find_pairs(reader, known, wanted)
     await _find_kinds(reader, known, [each for each in wanted.kinds if each not in known.kinds])
     return known
 
@@ -99,6 +106,8 @@ def _note(names: Names, change: Change, wanted: _Wanted) -> None:
     type = change.type
     if type.natives and type.key != ("id",):
         wanted.keys.setdefault(type.name, set()).add(change.key)
+    elif type.pair is not None:
+        _note_pair(change, type.pair, wanted)
     elif type.name == "Metadata" or type.name.endswith("CustomAttributeValue"):
         wanted.kinds.update(dict.fromkeys(_ids([change.key[0 if type.name == "Metadata" else 1]])))
     for name, value in change.data.items():
@@ -107,32 +116,29 @@ def _note(names: Names, change: Change, wanted: _Wanted) -> None:
             _note_field(names, change, field, value, wanted)
 
 
+def _note_pair(change: Change, pair: Pair, wanted: _Wanted) -> None:
+    wanted.pairs.setdefault(change.type.name, {})[change.id] = None
+    owners = _ids(filter(None, (id_of(change.data.get(each)) for each in (pair.owner, f"{pair.owner}_id"))))
+    wanted.owners.setdefault(change.type.name, {}).update(dict.fromkeys(owners))
+    if len(pair.natives) > 1:
+        wanted.kinds.update(dict.fromkeys(owners))
+
+
 def _note_field(names: Names, change: Change, field: Field, value: Any, wanted: _Wanted) -> None:
     if field.form in ("collection", "pairs"):
         target = names[field.target]
         if target.natives and target.key != ("id",):
             wanted.keys.setdefault(target.name, set()).update(key_of(target, each) for each in value or ())
+        elif field.form == "pairs":
+            wanted.pairs.setdefault(target.name, {}).update(dict.fromkeys(_ids(map(id_of, value or ()))))
     if field.form in ("key", "reference") and len(field.natives) > 1:
         wanted.kinds.update(dict.fromkeys(_ids([value.get("id") if isinstance(value, dict) else value])))
     if not field.many or not change.type.natives or change.type.key != ("id",) or change.id in wanted.new:
         return
     if field.form == "metadata":
         wanted.entries.setdefault((change.type.native, field.natives[0]), {})[change.id] = None
-    elif field.form == "collection":
+    elif field.form in ("collection", "pairs"):
         wanted.members.setdefault((change.type.native, field.natives[0]), {})[change.id] = None
-    elif field.form == "pairs":
-        wanted.members.setdefault((change.type.native, links_of(names, change.type.native, field)), {})[change.id] = (
-            None
-        )
-
-
-def links_of(names: Names, native: str, field: Field) -> str:
-    """The links attribute of a native type that a collection of pairs is made of."""
-    pair = names[field.target].pair
-    assert pair is not None, "a collection of pairs"
-    if any(names.schema.is_a(native, each) for each in pair.natives):
-        return pair.attribute
-    return names.schema.attribute(pair.natives[0], pair.attribute).reverse
 
 
 def _ids(texts: Iterable[Any]) -> list[bytes]:
@@ -165,6 +171,25 @@ async def _find_keys(reader: Reader, known: Known, type: Type, keys: set[Key]) -
     rows = await reader.rows(type.native, {}, page)
     for entity, row in rows.items():
         known.keys[type.name, tuple(str(row[each]) for each in type.key)] = entity
+
+
+async def _find_pairs(reader: Reader, known: Known, wanted: _Wanted) -> None:
+    """The pairs behind ids, and what clients call those that may change."""
+    for name, ids in wanted.pairs.items():
+        type = reader.names[name]
+        pair = type.pair
+        assert pair is not None, "a type of pairs"
+        found = await found_pairs(reader, type, ids)
+        known.pairs |= {(name, id): ends for id, ends in found.items()}
+        owners = dict.fromkeys((*wanted.owners.get(name, ()), *(owner for owner, _ in found.values())))
+        for (native, attribute), lists in known.members.items():
+            if native in pair.natives and attribute == pair.attribute:
+                owners.update(dict.fromkeys(lists))
+        asked = [each for each in owners if each not in wanted.new]
+        for native in pair.natives:
+            known.given |= await given_ids(reader, native, asked)
+        if len(pair.natives) > 1:
+            wanted.kinds.update(dict.fromkeys(owners))
 
 
 async def _find_entries(reader: Reader, known: Known, native: str, attribute: str, owners: list[bytes]) -> None:

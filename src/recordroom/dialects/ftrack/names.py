@@ -221,9 +221,9 @@ class Names:
                 target = self._of[self.schema.attribute(native, collection).target]
                 natives, only = (collection,), (attribute, value)
                 yield Field(name=name, form="collection", natives=natives, target=target, only=only)
-        for (owner, name), pair in tables.PAIR_COLLECTIONS.items():
+        for (owner, name), (pair, owning) in tables.PAIR_COLLECTIONS.items():
             if owner == native:
-                yield Field(name=name, form="pairs", target=pair)
+                yield Field(name=name, form="pairs", natives=(self._side(pair, owning),), target=pair)
         for (owner, name), typed in tables.BY_TYPE.items():
             if owner == native:
                 yield Field(name=name, form="typed", typed=typed, fixed=True)
@@ -232,6 +232,11 @@ class Names:
                 kind = "json" if fragment.get("type") == "variable" else "text"
                 target = fragment.get("$ref") or fragment.get("items", {}).get("$ref", "")
                 yield Field(name=name, form="worked", kind=kind, target=target, fixed=True)
+
+    def _side(self, pair: str, owning: bool) -> str:
+        """The links attribute that has pairs, as their owners call it or as their members do."""
+        natives, attribute, _, _ = tables.PAIRS[pair]
+        return attribute if owning else self.schema.attribute(natives[0], attribute).reverse
 
     def _add_others(self) -> None:
         """Types that are none here: several in one, pairs, metadata, values of custom attributes."""
@@ -264,13 +269,13 @@ class Names:
         attribute, owner, member = parts
         target = self.schema.attribute(natives[0], attribute).target
         owners = self._of[natives[0]] if len(natives) == 1 else self._of[self.schema.root(natives[0])]
-        fields = {}
+        fields = {"id": Field(name="id", form="id", kind="uuid", immutable=True)}
         for each, at in ((owner, owners), (member, self._of[target])):
-            fields[each] = Field(name=each, form="reference", target=at)
-            fields[f"{each}_id"] = Field(name=f"{each}_id", form="key", kind="uuid", target=at)
-        key = (f"{owner}_id", f"{member}_id")
+            fields[each] = Field(name=each, form="reference", target=at, immutable=True, required=True)
+            fields[f"{each}_id"] = Field(name=f"{each}_id", form="key", kind="uuid", target=at, immutable=True)
+        projections = ("id", f"{owner}_id", f"{member}_id")
         pair = Pair(natives, attribute, owner, member, target)
-        return Type(name=name, natives=(), key=key, fields=fields, projections=key, pair=pair)
+        return Type(name=name, natives=(), key=("id",), fields=fields, projections=projections, pair=pair)
 
 
 _MOST = 16

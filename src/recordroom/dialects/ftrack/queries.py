@@ -243,9 +243,8 @@ class Rewriter:
     def _pairs(self, scope: Scope, field: Field, end: End) -> Condition:
         pair = self.names[field.target].pair
         assert pair is not None, "a collection of pairs"
-        attribute, half = pair.attribute, pair.member
-        if not any(self.schema.is_a(scope.native, each) for each in pair.natives):
-            attribute, half = self.schema.attribute(pair.natives[0], pair.attribute).reverse, pair.owner
+        [attribute] = field.natives
+        half = pair.member if attribute == pair.attribute else pair.owner
         target = self.schema.attribute(scope.native, attribute).target
         return any_such(Path((attribute,)), end(Scope(target, pair=pair, half=half)))
 

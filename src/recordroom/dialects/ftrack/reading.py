@@ -198,11 +198,12 @@ class Reader:
         type = self.names.of(target)
         if type.key == ("id",) and not node.keys() - {"id"}:
             kinds = page.columns.get(f"{name}.entity_type") or [target] * len(column)
-            return [self._bare(kind, each) for kind, each in zip(kinds, column, strict=True)]
+            return [self.bare(kind, each) for kind, each in zip(kinds, column, strict=True)]
         rows = await self.by_ids(target, ids, node)
         return [rows.get(each) for each in column]
 
-    def _bare(self, native: str | None, entity: bytes | None) -> dict[str, Any] | None:
+    def bare(self, native: str | None, entity: bytes | None) -> dict[str, Any] | None:
+        """An entity of which only the key is wanted."""
         if native is None or entity is None:
             return None
         row = self._row(entity, self.names.of(native).name)
@@ -231,29 +232,9 @@ class Reader:
         return [lists[owner] for owner in page.ids]
 
     async def _pairs(self, native: str, field: Field, node: Node, page: Page) -> list[Any]:
-        type = self.names[field.target]
-        pair = type.pair
-        assert pair is not None, "a collection of pairs"
-        owning = any(self.schema.is_a(native, each) for each in pair.natives)
-        attribute = pair.attribute if owning else self.schema.attribute(pair.natives[0], pair.attribute).reverse
-        here, there = (pair.owner, pair.member) if owning else (pair.member, pair.owner)
-        wanted: Node = dict(node.get(there) or {})
-        lists = await self.members(native, attribute, page.ids, wanted)
-        rows: Rows = wanted[""]
-        kinds = dict(zip(page.ids, page.types or [native] * len(page.ids), strict=True))
-        return [
-            [
-                {
-                    "__entity_type__": type.name,
-                    f"{here}_id": show_id(owner),
-                    f"{there}_id": show_id(member),
-                    here: self._bare(kinds[owner], owner),
-                    there: rows[member],
-                }
-                for member in lists[owner]
-            ]
-            for owner in page.ids
-        ]
+        from .pairs import Sought, pair_rows
+
+        return [*await pair_rows(self, native, page, Sought(field, node))]
 
     async def _custom(self, native: str, field: Field, node: Node, page: Page) -> list[Any]:
         from .custom import dense_values

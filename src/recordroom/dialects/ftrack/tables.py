@@ -118,10 +118,12 @@ PAIRS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
     "AssetVersionLink": (("AssetVersion",), "uses_versions", "to", "from"),
 }
 PAIR_COLLECTIONS = {
-    ("User", "user_security_roles"): "UserSecurityRole",
-    ("User", "memberships"): "Membership",
-    ("Group", "memberships"): "Membership",
-    ("Role", "user_security_roles"): "UserSecurityRole",
+    ("User", "user_security_roles"): ("UserSecurityRole", True),
+    ("User", "memberships"): ("Membership", True),
+    ("Group", "memberships"): ("Membership", False),
+    ("Role", "user_security_roles"): ("UserSecurityRole", False),
+    ("AssetVersion", "incoming_links"): ("AssetVersionLink", True),
+    ("AssetVersion", "outgoing_links"): ("AssetVersionLink", False),
 }
 
 # Keys of more than one part; every other type has `id`.

@@ -36,6 +36,7 @@ from .configurations import Configuration
 from .custom import dense_values, own_values
 from .judging import Among, Test
 from .names import Field, Type
+from .pairs import Sought, found_pairs, pair_rows
 from .queries import Rewriter, Scope
 from .reading import ORDER, Node, Reader, metadata_row
 
@@ -218,16 +219,19 @@ def _with_metadata(reader: Reader) -> list[str]:
 async def _pairs(reader: Reader, type: Type, hints: Hints, node: Node) -> list[Row]:
     pair = type.pair
     assert pair is not None, "a type of pairs"
-    field = Field(name=type.name, form="pairs", target=type.name)
+    owners, ids = _ids(hints.get(f"{pair.owner}_id")), _ids(hints.get("id"))
+    asked = None
+    if ids is not None:
+        asked = {ends: show_id(id) for id, ends in (await found_pairs(reader, type, ids)).items()}
+        owners = [each for each in dict.fromkeys(owner for owner, _ in asked) if owners is None or each in owners]
+    sought = Sought(Field(name=type.name, form="pairs", natives=(pair.attribute,), target=type.name), node, asked)
+    member = hints.get(f"{pair.member}_id")
+    of_member = None if member is None else In(Path(("id",)), tuple(map(Literal, _clean(member))))
     rows: list[Row] = []
     for native in pair.natives:
-        member = hints.get(f"{pair.member}_id")
-        of_member = None if member is None else In(Path(("id",)), tuple(map(Literal, _clean(member))))
-        page = await _some(
-            reader, native, _ids(hints.get(f"{pair.owner}_id")), AnyMember(Path((pair.attribute,)), of_member)
-        )
+        page = await _some(reader, native, owners, AnyMember(Path((pair.attribute,)), of_member))
         if page.ids:
-            for each in await reader.column(native, field, node, page):
+            for each in await pair_rows(reader, native, page, sought):
                 rows += each
     return rows
 

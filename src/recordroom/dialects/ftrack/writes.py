@@ -17,8 +17,9 @@ from .batches import Change, key_of
 from .configurations import Configuration
 from .custom import natives_of_value
 from .draft import Columns, Draft
-from .known import Known, links_of
+from .known import Known
 from .names import Field, Names, Type
+from .pairing import Pairing
 from .values import as_raw_id, id_of, raw, untagged
 
 __all__ = ["Writer"]
@@ -34,6 +35,7 @@ class Writer:
         self.configurations = {each.id: each for each in configurations}
         self.actor = actor
         self.draft = Draft()
+        self.pairs = Pairing(names, known, self.draft)
         self._notes: set[bytes] = set()
         self._categories: dict[bytes, bytes | None] = {}
 
@@ -53,7 +55,7 @@ class Writer:
         if change.type.name == "Metadata":
             self._metadata(change)
         elif change.type.pair is not None:
-            self._pair(change)
+            self.pairs.take(change)
         else:
             self._value(change)
 
@@ -141,7 +143,7 @@ class Writer:
         if field.form == "metadata":
             self._keep_keys(native, entity, field, references)
         elif field.form == "pairs":
-            self._set_pairs(native, entity, field, references)
+            self.pairs.set(native, entity, field, references)
         elif field.form == "collection":
             members = [self.known.there(self.names[field.target], self._key(field, each)) for each in references]
             self._set_members(native, entity, field, members)
@@ -175,30 +177,6 @@ class Writer:
             self.draft.delete(target, entity)
         else:
             self.draft.update(target, entity, {inverse: None})
-
-    def _set_pairs(self, native: str, entity: bytes, field: Field, references: list[Any]) -> None:
-        type = self.names[field.target]
-        pair = type.pair
-        assert pair is not None, "a collection of pairs"
-        attribute = links_of(self.names, native, field)
-        half = pair.member if attribute == pair.attribute else pair.owner
-        members = {as_raw_id(type.name, half, each.get(f"{half}_id")) for each in references}
-        current = self.known.members.get((native, attribute), {}).get(entity, [])
-        for each in {*members, *current} - {None}:
-            if each is not None:
-                self.draft.link(native, attribute, (entity, each), there=each in members)
-
-    def _pair(self, change: Change) -> None:
-        pair = change.type.pair
-        assert pair is not None, "a type of pairs"
-        owner, member = (as_raw_id(change.type.name, "key", each) for each in change.key)
-        if owner is not None and member is not None and change.action != "update":
-            native = self._kind_of_owner(owner, pair.natives)
-            self.draft.link(native, pair.attribute, (owner, member), there=change.action == "create")
-
-    def _kind_of_owner(self, owner: bytes, natives: tuple[str, ...]) -> str:
-        kind = self.known.kind(owner)
-        return kind if kind in natives else natives[0]
 
     # --- metadata ---
 
@@ -254,6 +232,7 @@ class Writer:
 
     def finish(self) -> Draft:
         """The draft, with what follows from all of the batch."""
+        self.pairs.finish()
         for note in self._notes & self.draft.created.keys():
             self._add_recipient(note)
         for note, label in self._categories.items():

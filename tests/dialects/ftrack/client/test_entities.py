@@ -229,14 +229,15 @@ def test_assignments_and_allocations_are_appointments(session: Any, connect: Dro
 
 def test_memberships_are_pairs(session: Any, connect: Dropins, user: Any, unique: Unique) -> None:
     group = session.create("Group", {"name": unique("group")})
-    session.create("Membership", {"user": user, "group": group})
+    made = session.create("Membership", {"user": user, "group": group})
     session.commit()
     other = connect()
     [membership] = other.get("User", user["id"])["memberships"]
 
     assert (membership["user"], membership["group"]) == (user, group)
     assert membership.entity_type == "Membership"
-    assert other.get("Membership", [user["id"], group["id"]]) is membership
+    assert other.get("Membership", made["id"]) is membership
+    assert membership["id"] == made["id"]
     assert other.query(f'Membership where group_id is "{group["id"]}"').one() is membership
     other.delete(membership)
     other.commit()

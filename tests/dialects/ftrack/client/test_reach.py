@@ -13,6 +13,8 @@ import pytest
 
 import recordroom as rr
 import recordroom.dialects.ftrack.client as ftrack_api
+from recordroom.model.ids import new_id
+from recordroom.model.operations import Commit, DropAttribute
 from tests.conftest import Places
 from tests.dialects.ftrack.client.dropins import Dropins
 from tests.dialects.ftrack.hubs import Stage
@@ -61,6 +63,33 @@ def test_a_session_has_a_room_of_either_database_in_its_process(places: Places) 
             {"type": "Project", "id": task["project_id"], "name": "p"},
             {"type": "TypedContext", "id": task["id"], "name": "t"},
         ]
+
+
+def test_a_room_of_before_keeps_its_pairs_and_learns_their_ids(places: Places) -> None:
+    with rr.connect(places()) as native:
+        native.apply_template("production")
+        dropped = [DropAttribute(name, "link_ids") for name in ("User", "List", "AssetVersion")]
+        native.transport.commit(Commit(id=new_id(), operations=[*dropped]))
+    with ftrack_api.Session(places(), plugin_paths=[]) as session:
+        project = session.create("Project", {"name": "p", "full_name": "P"})
+        asset = session.create("Asset", {"name": "a", "parent": project})
+        first, second, third = [session.create("AssetVersion", {"asset": asset}) for _ in range(3)]
+        session.create("AssetVersionLink", {"from": first, "to": second})
+        session.commit()
+
+    with rr.connect(places()) as native:
+        native.apply_template("production")
+        assert not native.apply_template("production").operations
+    with ftrack_api.Session(places(), plugin_paths=[]) as session:
+        [old] = session.query("AssetVersionLink")
+        assert session.get("AssetVersionLink", old["id"]) is old
+        new = session.create("AssetVersionLink", {"from_id": first["id"], "to_id": third["id"]})
+        session.delete(old)
+        session.commit()
+    with ftrack_api.Session(places(), plugin_paths=[]) as session:
+        [seen] = session.query("AssetVersionLink")
+        assert seen["id"] == new["id"]
+        assert [each["version"] for each in session.query("AssetVersion where uses_versions any ()")] == [3]
 
 
 def test_a_person_sees_and_changes_only_what_the_rules_allow(

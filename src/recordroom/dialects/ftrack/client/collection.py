@@ -176,10 +176,10 @@ class PairCollection(Collection):
     """Rows that stand for pairs of related entities, such as memberships."""
 
     def _opened(self) -> Any:
-        return self.entity._native[self.entity.session._pairs.attribute(self.entity._native, self.attribute.field)]
+        return self.entity._native[self.attribute.native]
 
     def _all(self) -> list[Any]:
-        return self.entity.session._pairs.of(self.entity, self.attribute.field, self.native)
+        return self.entity.session._pairs.pairs.of(self.entity, self.attribute.field, self.native)
 
     def __len__(self) -> int:
         return len(self.native)
@@ -192,10 +192,10 @@ class PairCollection(Collection):
 
     def _add(self, item: Any) -> None:
         if item not in self:
-            self.entity.session._pairs.link(item)
+            self.entity.session._pairs.pairs.link(item)
 
     def _remove(self, item: Any) -> None:
-        self.entity.session._pairs.unlink(item)
+        self.entity.session._pairs.pairs.unlink(item)
 
 
 class MappedCollectionProxy(MutableMapping[str, Any]):

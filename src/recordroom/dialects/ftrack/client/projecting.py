@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ....client.entity import Entity as Native
-from ..known import links_of
 from ..names import Field, Names
 from .natives import follow
 
@@ -100,7 +99,7 @@ def _through(session: Session, native: str, field: Field, rest: Steps) -> Split:
 
 
 def _pairs(session: Session, native: str, field: Field, rest: Steps) -> Split:
-    attribute = links_of(session.names, native, field)
+    attribute = field.natives[0]
     pair = session.names[field.target].pair
     assert pair is not None, "a collection of pairs"
     if len(rest) < 2 or rest[0] not in (pair.owner, pair.member):

@@ -367,6 +367,8 @@ class Session:
         key = _parts(entity_key)
         if len(key) != len(type.key):
             raise ValueError(f"{entity_type} has a key of {len(type.key)} parts ({', '.join(type.key)}), got {key!r}")
+        if type.pair is not None:
+            return self._pairs.pairs.get(type, key[0])
         if type.key != ("id",):
             parts = zip(type.key, key, strict=True)
             where = And(tuple(Compare("is", Path((name,)), Literal(str(value))) for name, value in parts))

@@ -1,4 +1,4 @@
-"""Rows that are none here: pairs of links, metadata, values of custom attributes. What is done to them is done to what they are of."""
+"""Rows that are none here: metadata and values of custom attributes, and pairs. What is done to them is done to what they are of."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ....client.symbols import NOT_SET
 from ....model.ids import show_id
-from ..known import links_of
-from ..names import Field, Type
+from ..names import Type
 from .exception import ServerError
+from .pairs import Pairs
 
 if TYPE_CHECKING:
-    from ....client.entity import Entity as Native
     from .entity.virtual import VirtualEntity
     from .session import Session
 
@@ -25,13 +24,17 @@ class Virtuals:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._known: dict[tuple[str, tuple[Any, ...]], VirtualEntity] = {}
+        self.pairs = Pairs(session)
 
     def clear(self) -> None:
         """Forget them."""
         self._known.clear()
+        self.pairs.clear()
 
     def met(self, type: Type, values: Mapping[str, Any]) -> Any:
         """The entity with these values, which are what the room says now."""
+        if type.pair is not None:
+            return self.pairs.met(type, values)
         key = (type.name, tuple(values.get(each) for each in type.key))
         found = self._known.get(key)
         if found is None:
@@ -45,56 +48,21 @@ class Virtuals:
         """Remember a new one."""
         self._known[entity.entity_type, tuple(entity._key().values())] = entity
 
-    # --- pairs -----------------------------------------------------------------------------------
-
-    def attribute(self, native: Native, field: Field) -> str:
-        """The links attribute that a collection of pairs is made of."""
-        return links_of(self._session.names, native._type, field)
-
-    def of(self, entity: Any, field: Field, members: Any) -> list[Any]:
-        """The pairs of an entity."""
-        type = self._session.names[field.target]
-        pair = type.pair
-        assert pair is not None, "a collection of pairs"
-        schema = self._session.names.schema
-        owning = any(schema.is_a(entity._native._type, each) for each in pair.natives)
-        here, there = (pair.owner, pair.member) if owning else (pair.member, pair.owner)
-        own = show_id(entity._native._id)
-        return [self.met(type, {f"{here}_id": own, f"{there}_id": show_id(each._id)}) for each in members]
-
-    def link(self, item: VirtualEntity) -> None:
-        """Put a pair into the links that it stands for."""
-        owner, member, attribute = self._ends(item)
-        owner[attribute].add(member)
-
-    def unlink(self, item: VirtualEntity) -> None:
-        """Take a pair out of the links that it stands for."""
-        owner, member, attribute = self._ends(item)
-        owner[attribute].discard(member)
-
-    def _ends(self, item: VirtualEntity) -> tuple[Native, Native, str]:
-        pair = item._type.pair
-        assert pair is not None, "a pair"
-        owner = self._session.get(item._type.fields[pair.owner].target, item._values.get(f"{pair.owner}_id"))
-        member = self._session.get(item._type.fields[pair.member].target, item._values.get(f"{pair.member}_id"))
-        if owner is None or member is None:
-            raise ServerError(f"{item.entity_type}: {pair.owner} and {pair.member} have to be there")
-        return owner._native, member._native, pair.attribute
-
     # --- all kinds -------------------------------------------------------------------------------
 
     def create(self, item: VirtualEntity) -> None:
         """Do what a new one means."""
         if item._type.pair is not None:
-            self.link(item)
-        else:
-            self.put(item, item._values.get("value"))
+            self.pairs.create(item)
+            return
+        self.put(item, "value", item._values.get("value"))
         self.kept(item)
 
-    def put(self, item: VirtualEntity, value: Any) -> None:
-        """Give metadata or a custom attribute a value."""
+    def put(self, item: VirtualEntity, name: str, value: Any) -> None:
+        """Give metadata or a custom attribute a value, or a new pair its other half."""
         if item._type.pair is not None:
-            raise ServerError(f"{item.entity_type}: create another one, and delete this")
+            self.pairs.put(item, name, value)
+            return
         owner, key = self._owner(item)
         if item.entity_type == "Metadata":
             owner["metadata"][key] = value
@@ -105,7 +73,7 @@ class Virtuals:
     def delete(self, item: VirtualEntity) -> None:
         """Do what its end means."""
         if item._type.pair is not None:
-            self.unlink(item)
+            self.pairs.delete(item)
             return
         owner, key = self._owner(item)
         found = owner["metadata" if item.entity_type == "Metadata" else "custom_attributes"]
@@ -140,6 +108,8 @@ class Virtuals:
 
     def value(self, item: VirtualEntity, name: str) -> Any:
         """One of its values; an entity is fetched where it is one."""
+        if item._type.pair is not None:
+            return self.pairs.value(item, name)
         field = item._type.fields[name]
         if field.form != "reference":
             return item._values.get(name)
