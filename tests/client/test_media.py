@@ -12,6 +12,7 @@ import av
 import PIL.Image
 import pytest
 
+import recordroom as rr
 from recordroom.client.entity import Entity
 from recordroom.client.session import Session
 from recordroom.errors import InvalidMedia, InvalidValue, NoSuchFile, NotFound
@@ -84,6 +85,47 @@ def test_a_film_is_encoded_and_its_outputs_belong_to_the_job_and_the_version(
         assert container.streams.video[0].codec_context.name == "h264"
     with PIL.Image.open(brought(session, found["ftrackreview-image"], tmp_path)) as image:
         assert image.size == (64, 48)
+
+
+def test_the_picture_becomes_the_thumbnail_of_a_version_that_has_none(
+    session: Session, version: Entity, tmp_path: Path
+) -> None:
+    first = done(session, session.encode_media(picture(tmp_path / "a.png"), version))
+    session.refresh(version)
+    assert [str(version["thumbnail"]["id"])] == [each["component_id"] for each in first["result"]["output"]]
+
+    done(session, session.encode_media(picture(tmp_path / "b.png"), version))
+    session.refresh(version)
+    assert version["thumbnail"] in [each["component"] for each in first["job_components"]]
+
+
+@pytest.mark.parametrize(
+    ("may", "is_set"), [(None, False), (["comment"], False), (["comment", "thumbnail"], True), ([], True)]
+)
+def test_a_thumbnail_is_set_for_who_may_set_it(tmp_path: Path, may: list[str] | None, is_set: bool) -> None:
+    room = tmp_path / "studio.room"
+    with rr.connect(room) as owner:
+        owner.apply_template("production")
+        role = owner.create("Role", {"name": "encoder"})
+        rules = [("read", "*", [])]
+        rules += [(verb, name, []) for verb in ("create", "update", "delete") for name in _OF_ENCODINGS]
+        rules += [] if may is None else [("update", "AssetVersion", may)]
+        for verb, name, attributes in rules:
+            owner.create("Rule", {"role": role, "verb": verb, "type": name, "attributes": attributes or None})
+        owner.create("User", {"name": "ann", "active": True})["roles"].append(role)
+        project = owner.create("Project", {"name": "p"})
+        version = owner.create("AssetVersion", {"asset": owner.create("Asset", {"name": "a", "parent": project})})
+        owner.commit()
+    with rr.connect(room, actor="ann") as ann:
+        job = ann.encode_media(picture(tmp_path / "a.png"), str(version["id"]), keep_original=True)
+    with rr.connect(room) as owner:
+        done(owner, owner.get("Job", job["id"]))
+        found = owner.get("AssetVersion", version["id"])
+        assert (found["thumbnail"] is not None) is is_set
+        assert [each["name"] for each in found["components"]] == ["ftrackreview-image"]
+
+
+_OF_ENCODINGS = ("Component", "ComponentLocation", "Job", "JobComponent")
 
 
 def test_a_still_gives_a_picture_alone(session: Session, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 from ..errors import InvalidValue, NotFound
 from ..files.fixed import SERVER
 from ..model.encoding import encoding_data
+from .access import explain_access
 from .entity import Entity
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def encode(running: Running) -> dict[str, Any]:
         outputs = [_kept(running, data, folder, made, each) for each in made.outputs]
     if not data.get("keep_original", True):
         session.delete(source)
+    _picture(session, data, outputs)
     return {"output": outputs, "source": {"format": made.source.format, "codec": made.source.codec}}
 
 
@@ -147,6 +149,22 @@ def _kept(running: Running, data: dict[str, Any], folder: Path, made: Encoded, o
     component = session.create_component(folder / output.file, values, location=SERVER, commit=False)
     session.create("JobComponent", {"job": running.job, "component": component})
     return {"format": output.format, "component_id": str(component["id"])}
+
+
+def _picture(session: Session, data: dict[str, Any], outputs: list[dict[str, Any]]) -> None:
+    """The picture becomes the thumbnail of a version that has none, where whoever handed the job in may say so."""
+    image = next((each["component_id"] for each in outputs if each["format"].startswith("image/")), None)
+    version = session.get("AssetVersion", data["version_id"]) if image and "version_id" in data else None
+    if version is None or "thumbnail" not in version._schema.attributes(version._type):
+        return
+    if version["thumbnail"] is None and _may_set(session, version, "thumbnail"):
+        version["thumbnail"] = image
+
+
+def _may_set(session: Session, entity: Entity, attribute: str) -> bool:
+    """Whether the session may change an attribute; no where the rule that it goes by is about others."""
+    [found] = [each for each in explain_access(session, entity, None) if each.verb == "update"]
+    return found.allowed and (not found.attributes or attribute in found.attributes)
 
 
 def _planned(data: dict[str, Any], format: str) -> str:

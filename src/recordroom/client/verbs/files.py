@@ -105,8 +105,9 @@ class FileVerbs(Verbs):
         """A new job that makes what browsers play of a file or a FileComponent in the room's own location, and a picture of it.
 
         A file becomes a component there first, and all that the session has recorded is committed. The outputs are related to the
-        job by `job_components`, and belong to `version` if one is given. The original is kept if it is a component and deleted
-        if it is a file, unless `keep_original` says otherwise. NoSuchFile, InvalidValue.
+        job by `job_components`, and belong to `version` if one is given; the picture becomes its thumbnail where it has none and
+        you may set it. The original is kept if it is a component and deleted if it is a file, unless `keep_original` says
+        otherwise. NoSuchFile, InvalidValue.
         """
         from ..media import encode_media
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from recordroom.dialects.ftrack.client.session import (
 )
 from tests.dialects.ftrack.client.dropins import Dropins
 from tests.dialects.ftrack.hubs import Stage
+from tests.media.making import picture
 
 Unique = Callable[[str], str]
 NOT_SET = ftrack_api.symbol.NOT_SET
@@ -490,6 +492,23 @@ def test_encode_media_makes_a_job(session: Any, task: Any, tmp_path: Path) -> No
     assert data["keep_original"] is False
     kept = json.loads(session.encode_media(str(source), keep_original=True)["data"])
     assert kept["keep_original"] is True
+
+
+def test_the_picture_of_media_becomes_the_thumbnail_of_its_version(
+    session: Any, connect: Dropins, task: Any, tmp_path: Path
+) -> None:
+    version = session.create("AssetVersion", {"asset": session.create("Asset", {"name": "media", "parent": task})})
+    session.commit()
+
+    job = version.encode_media(str(picture(tmp_path / "still.png")))
+
+    session.native.jobs.run_pending()
+    end = time.monotonic() + 60
+    while connect().get("Job", job["id"])["status"] in ("queued", "running"):
+        assert time.monotonic() < end, "it is not encoded"
+        time.sleep(0.1)
+    [made] = json.loads(job["data"])["output"]
+    assert connect().get("AssetVersion", version["id"])["thumbnail_id"] == made["component_id"]
 
 
 def test_create_component_picks_a_location_and_says_how_available_it_is(session: Any, tmp_path: Path) -> None:
