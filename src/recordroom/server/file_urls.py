@@ -10,10 +10,9 @@ import msgspec
 
 from ..errors import TokenExpired
 from ..model.actor import Actor
-from ..store.plans import Plan
-from .signed import key_for, read_signed, signed
+from .signed import read_signed, signed
 
-__all__ = ["FileToken", "read_token", "sign_token", "url_key"]
+__all__ = ["FileToken", "read_token", "sign_token"]
 
 _ABOUT = b"recordroom file url v1"
 
@@ -29,11 +28,6 @@ class FileToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, a
     name: str = ""
     size: int | None = None
     md5: str = ""
-
-
-def url_key(dialect: str) -> Plan[bytes]:
-    """The room's key for addresses; made at the first use. A writing plan."""
-    return key_for(dialect, "file_urls")
 
 
 def sign_token(key: bytes, token: FileToken) -> str:

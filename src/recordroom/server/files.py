@@ -30,7 +30,8 @@ from ..store.requests import now
 from ..store.room import Room
 from ..store.room_files import files_place
 from .digests import md5_base64, md5_hex
-from .file_urls import FileToken, read_token, sign_token, url_key
+from .file_urls import FileToken, read_token, sign_token
+from .signed import FILES, RoomKey
 
 if TYPE_CHECKING:
     from .service import Service
@@ -50,7 +51,7 @@ class Files:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._blobs: Blobs | None = None
-        self._key: bytes | None = None
+        self._key = RoomKey(service.room, FILES)
         self._short = ThreadPoolExecutor(_SHORT, "files")
         self._long = ThreadPoolExecutor(_LONG, "whole files")
 
@@ -249,20 +250,15 @@ class Files:
         headers = {"Content-MD5": md5_base64(md5)} if md5 else {}
         if request.method == "PUT":
             headers["Content-Type"] = "application/octet-stream"
-        text = sign_token(await self._url_key(), token)
+        text = sign_token(await self._key.read(), token)
         return FileUrl(url=f"/v1/files/{show_id(component)}?token={text}", headers=headers, expires=expires)
 
     async def token(self, text: str, component: bytes, method: str) -> FileToken:
         """What a token says; InvalidSignature where it is not for this component and method."""
-        token = read_token(await self._url_key(), text, time.time())
+        token = read_token(await self._key.read(), text, time.time())
         if (token.component, token.method) != (component, method):
             raise InvalidRequest(reason="the address is signed for something else")
         return token
-
-    async def _url_key(self) -> bytes:
-        if self._key is None:
-            self._key = await self.done(self.room, lambda who: url_key(self.dialect))
-        return self._key
 
 
 def facts_of(row: FileRow) -> FileFacts:

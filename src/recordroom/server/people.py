@@ -20,7 +20,8 @@ from ..store.async_room import AsyncRoom
 from ..store.requests import now
 from .auth.identity import Identity
 from .mail import MailSettings, send_mail
-from .signed import key_for, read_signed, signed
+from .signed import PAGES as PAGE_KEY
+from .signed import RoomKey, read_signed, signed
 
 if TYPE_CHECKING:
     from .service import Service
@@ -53,7 +54,7 @@ class People:
     def __init__(self, service: Service, mail: MailSettings, url: str = "") -> None:
         self._service = service
         self._mail = mail
-        self._key: bytes | None = None
+        self._key = RoomKey(service.room, PAGE_KEY)
         self.url = url.rstrip("/")
 
     # --- pages ---
@@ -90,11 +91,11 @@ class People:
 
     async def token(self, ticket: PageTicket) -> str:
         """The ticket, signed."""
-        return signed(await self._signing(), _ABOUT, ticket)
+        return signed(await self._key.read(), _ABOUT, ticket)
 
     async def ticket(self, text: str, *, address: bool) -> PageTicket:
         """The ticket of a token; InvalidSignature, or TokenExpired: by itself, or with the credential that it came from."""
-        found = read_signed(await self._signing(), _ABOUT, text, PageTicket)
+        found = read_signed(await self._key.read(), _ABOUT, text, PageTicket)
         if found.address != address or time.time() >= found.expires or not await self._holds(found):
             raise TokenExpired
         return found
@@ -110,12 +111,6 @@ class People:
         """The ticket of a browser that goes on looking."""
         ends = min(int(time.time()) + STAYS, ticket.opened + MOST)
         return PageTicket(actor=ticket.actor, opened=ticket.opened, expires=ends, token=ticket.token)
-
-    async def _signing(self) -> bytes:
-        if self._key is None:
-            room = self._service.room
-            self._key = await room.write(room.requests.write(lambda _: key_for(room.driver.dialect, "pages")))
-        return self._key
 
     # --- invitations ---
 

@@ -11,22 +11,45 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import InvalidSignature
+from ..store.async_room import AsyncRoom
 from ..store.plans import Plan
-from ..store.secrets import ROOM, Secret, keep_secret, secret_of
+from ..store.secrets import ROOM, Secret, forget_secrets, keep_secret, secret_of
 
-__all__ = ["key_for", "read_signed", "signed"]
+__all__ = ["FILES", "PAGES", "RoomKey", "forget_keys", "read_signed", "signed"]
 
 T = TypeVar("T")
 _LONGEST = 4096
+FILES, PAGES = "file_urls", "pages"  # what there are keys for
 
 
-def key_for(dialect: str, kind: str) -> Plan[bytes]:
-    """The room's key for one kind of signed texts; made at the first use. A writing plan."""
+class RoomKey:
+    """The room's key for one kind of signed texts. It is read at each use, so that a new one holds at once in every process."""
+
+    def __init__(self, room: AsyncRoom, kind: str) -> None:
+        self._room = room
+        self._kind = kind
+
+    async def read(self) -> bytes:
+        """The key as it is now; made at the first use."""
+        room, dialect = self._room, self._room.driver.dialect
+        kept = await room.read(room.requests.read(lambda _: secret_of(dialect, ROOM, self._kind)))
+        if kept is None:
+            kept = await room.write(room.requests.write(lambda _: _made(dialect, self._kind)))
+        return bytes.fromhex(kept.data)
+
+
+def _made(dialect: str, kind: str) -> Plan[Secret]:
+    """The key, made unless another process was quicker."""
     kept = yield from secret_of(dialect, ROOM, kind)
     if kept is None:
         kept = Secret(ROOM, kind, secrets.token_hex(32))
         yield from keep_secret(dialect, kept)
-    return bytes.fromhex(kept.data)
+    return kept
+
+
+def forget_keys(dialect: str) -> Plan[None]:
+    """End everything that was signed: the next use of each key makes another."""
+    yield from forget_secrets(dialect, [ROOM], [FILES, PAGES])
 
 
 def signed(key: bytes, about: bytes, value: Any) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 from ...errors import NotAuthenticated, NotFound
 from ...model.ids import as_id, new_id, show_id
 from ...model.operations import Commit, Update
+from ...store.access import access_of
 from ...store.account_changes import raise_access
 from ...store.accounts import TokenState, commit_as, created_at, main_of, new_entity, tokens_of
 from ...store.catalog import Catalogs
 from ...store.plans import Plan
 from ...store.requests import now
 from ...store.secrets import forget_secrets, uses_of
+from ..signed import forget_keys
 from .api_key import API_KEY, keep_key, new_key
 from .desk import Desk, check_scope, scopes_json, shown
 from .identity import Identity
@@ -110,6 +112,24 @@ class Keys(Desk):
         token, name = identity.token, identity.actor.name
         if token is not None:
             await self._write(lambda catalogs: end_tokens(main_of(catalogs), [token], name, now()))
+
+    async def rotate_keys(self, identity: Identity) -> None:
+        """End every access token and every signed address, of files and of pages, by signing with new keys (POST /v1/keys).
+
+        Sessions and API keys stay: whoever has a refresh token gets another access token for it. PermissionDenied for
+        who may not change the schema.
+        """
+        check_scope(identity, "rotating keys")
+
+        def plan(catalogs: Catalogs) -> Plan[None]:
+            access = yield from access_of(self._room.opened, identity.actor, catalogs)
+            if access is not None:
+                access.check_define("rotating keys")
+            yield from forget_keys(self._dialect)
+            yield from new_signing_key(self._dialect, now(), 0)
+            yield from raise_access()
+
+        await self._write(plan)
 
     async def new_signing_key(self, *, keep: bool = True) -> None:
         """Sign access tokens with a new key; `keep`: what the one before signed is good until it ends."""

@@ -39,6 +39,11 @@ async def revoke(call: Call) -> None:
     await call.answer(b"", "", 204)
 
 
+async def rotate(call: Call) -> None:
+    await call.service.accounts.rotate_keys(call.identity)
+    await call.answer(b"", "", 204)
+
+
 async def logout(call: Call) -> None:
     await call.service.accounts.logout(call.identity)
     await call.answer(b"", "", 204)
@@ -104,6 +109,14 @@ ROUTES = (
         summary="End an API key or a session",
         status=204,
         parameters=(Parameter("id", "The id of the token."),),
+        group="accounts",
+    ),
+    Route(
+        method="POST",
+        path="/v1/keys",
+        handler=rotate,
+        summary="Sign with new keys: every access token and every signed address ends",
+        status=204,
         group="accounts",
     ),
     Route(
