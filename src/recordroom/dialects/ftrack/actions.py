@@ -18,6 +18,7 @@ from .custom import configurations_of
 from .names import Names, names_of
 from .people import PEOPLE
 from .reading import Reader
+from .pictures import Pictures
 from .schemas import VERSION, Described, schemas_of
 
 __all__ = ["ACTIONS", "Action", "Asked"]
@@ -39,7 +40,9 @@ class Asked:
 
     async def reader(self) -> Reader:
         """What loads entities as the actor sees them."""
-        return Reader(self.room, await self.names())
+        found = Reader(self.room, await self.names())
+        found.pictures = Pictures(self.service, self.identity.actor, self.address)
+        return found
 
 
 Action = Callable[[Asked, dict[str, Any]], Awaitable[Any]]

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from ...errors import InvalidQuery
 from ...query.resolve import resolve
 from ...query.syntax import AGGREGATES, Call, Path, Query, Selected
+from .casts import without_casts
 from .configurations import Configuration
 from .emitting import Emitter
 from .names import Names, Type
@@ -29,7 +30,8 @@ class Question:
         self.type = names[self.tree.type]
         self.rewriter = Rewriter(names, configurations)
         self.grouped = bool(self.tree.group_by) or any(isinstance(each.value, Call) for each in self.tree.select)
-        self.node: Node = {} if self.grouped else tree_of(_paths(self.tree, self.type))
+        self.paths = [] if self.grouped else [without_casts(names, self.type, each) for each in _paths(self.tree)]
+        self.node: Node = {} if self.grouped else tree_of(self.paths or ((each,) for each in self.type.projections))
         _check(names, self.type, self.node)
 
     def check(self) -> None:
@@ -75,9 +77,7 @@ async def answered(reader: Reader, question: Question, most: int) -> dict[str, A
     return {"action": "query", "data": [emit(each) for each in rows], "metadata": {"next": {"offset": following}}}
 
 
-def _paths(tree: Query, type: Type) -> list[tuple[str, ...]]:
-    if not tree.select:
-        return [(each,) for each in type.projections]
+def _paths(tree: Query) -> list[tuple[str, ...]]:
     found = []
     for each in tree.select:
         if not isinstance(each.value, Path):

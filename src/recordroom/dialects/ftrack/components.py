@@ -24,6 +24,7 @@ from ...server.service import Service
 from ...server.settings import ServerSettings
 from .credentials import identified
 from .errors import body_of, status_of
+from .pictures import NO_PICTURE
 from .thumbnails import DEFAULT_SIZE, LARGEST, Thumbnails, default_picture
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Components", "upload_metadata"]
 
 _LOG = logging.getLogger("recordroom.server")
-_PICTURE = "/img/thumbnail2.png"
 # Of answers to addresses that hold a key.
 _PRIVATE = ((b"cache-control", b"private, no-store"), (b"referrer-policy", b"no-referrer"))
 
@@ -40,7 +40,7 @@ _PRIVATE = ((b"cache-control", b"private, no-store"), (b"referrer-policy", b"no-
 class Components:
     """The mount of `/component`, and of the picture for what has none."""
 
-    prefixes = ("/component", _PICTURE)
+    prefixes = ("/component", NO_PICTURE)
 
     def __init__(self, service: Service, settings: ServerSettings) -> None:
         self._service = service
@@ -70,7 +70,7 @@ class Components:
     async def _answer(self, call: Call) -> None:
         path: str = call.scope["path"]
         answer = self._answers.get(path)
-        if answer is None and path != _PICTURE:
+        if answer is None and path != NO_PICTURE:
             raise NoSuchPath(path=path[:200])
         if call.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(path=path, method=call.method, allowed="GET")

@@ -229,7 +229,7 @@ class Names:
                 yield Field(name=name, form="typed", typed=typed, fixed=True)
         for (owner, name), fragment in tables.WORKED.items():
             if owner == native:
-                kind = "json" if fragment.get("type") == "variable" else "text"
+                kind = {"variable": "json", "boolean": "boolean"}.get(fragment.get("type", ""), "text")
                 target = fragment.get("$ref") or fragment.get("items", {}).get("$ref", "")
                 yield Field(name=name, form="worked", kind=kind, target=target, fixed=True)
 

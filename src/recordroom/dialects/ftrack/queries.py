@@ -31,8 +31,10 @@ from ...query.syntax import (
     Value,
 )
 from . import tables
+from .casts import cast_to
 from .configurations import Configuration
 from .judging import Among, Test, Tests, Within
+from .latest import IS_LATEST, asked_for_latest, worked_order
 from .names import Field, Names, Pair, Type
 from .trees import ID, NEVER, THERE, all_of, any_such, given, has_such, of_natives, of_project, one_of
 
@@ -147,26 +149,36 @@ class Rewriter:
             return replace(node, arguments=tuple(self.value(each, native) for each in node.arguments))
         if not isinstance(node, Path):
             raise InvalidQuery(reason="only attributes and count, sum, avg, min and max of them can stand there")
-        paths = self._paths(native, node.names)
-        return paths[0] if len(paths) == 1 else syntax.Call("coalesce", tuple(paths))
+        values = self._values(native, node.names)
+        return values[0] if len(values) == 1 else syntax.Call("coalesce", tuple(values))
 
-    def _paths(self, native: str, names: tuple[str, ...]) -> list[Path]:
+    def _values(self, native: str, names: tuple[str, ...], before: tuple[str, ...] = ()) -> list[Value]:
+        """The values that a path may lead to: several where one of its references may be to several kinds of things."""
         field = self.names.field(self.names.of(native), names[0])
         if field.form == "typed":
-            return [Path(("entity_type",))]
+            return [Path((*before, "entity_type"))]
+        if field.form == "worked":
+            return [worked_order(names, before)]
         if field.form not in ("id", "scalar", "key", "reference"):
             raise InvalidQuery(reason=f"{field.name} cannot be sorted by or selected here")
-        found: list[Path] = []
+        found: list[Value] = []
+        names = self._uncast(native, field, names)
         for each in field.natives:
             if len(names) == 1:
-                found.append(Path((each,)))
+                found.append(Path((*before, each)))
                 continue
             target = self.schema.attribute(native, each).target
             if names[1] in self.names.of(target).fields:
-                found += [Path((each, *rest.names)) for rest in self._paths(target, names[1:])]
+                found += self._values(target, names[1:], (*before, each))
         if not found:
             raise InvalidQuery(reason=f"{field.name} leads to nothing that has {'.'.join(names[1:])}")
         return found
+
+    def _uncast(self, native: str, field: Field, names: tuple[str, ...]) -> tuple[str, ...]:
+        """A path without the cast behind its first name: what all have there is sorted by, whatever they are."""
+        if len(names) > 1 and cast_to(self.names, names[1], self.names.ends(self.names.of(native), field)):
+            return (names[0], *names[2:])
+        return names
 
     # --- paths ---
 
@@ -186,6 +198,9 @@ class Rewriter:
         if scope.entry:
             raise InvalidQuery(reason="metadata lead nowhere")
         type = self.names.of(scope.native)
+        cast = cast_to(self.names, name, [type])
+        if cast is not None:
+            return self._of_subtypes(map(self.names.of, cast.natives), end)
         field = type.fields.get(name)
         if field is None:
             types = [each for each in self.names.having(type, name) if each.fields[name].leads]
@@ -263,6 +278,8 @@ class Rewriter:
             return InQuery(Path(("created_by",)), Query("User", (Selected(Path(("name",))),), end(Scope("User"))))
         if field.name == "category":
             return self.follow(scope, ("note_label_links", "label"), end)
+        if field.name == "latest_version":
+            return any_such(Path(("versions",)), all_of((IS_LATEST, end(Scope("AssetVersion")))))
         raise InvalidQuery(reason=f"{field.name} leads to no entity")
 
     def _below(self, far: int, end: End) -> Condition:
@@ -336,6 +353,8 @@ class Rewriter:
                 raise InvalidQuery(reason=f"metadata have key and value, no {name!r}")
             return test.about(Path((name,)), _TEXT)
         type = self.names.of(scope.native)
+        if name.startswith("["):
+            return self._step(scope, name, lambda inner: self._last(inner, "id", test))
         field = type.fields.get(name)
         if field is None:
             return self._of_subtypes(self.names.having(type, name), lambda inner: self._last(inner, name, test))
@@ -367,6 +386,14 @@ class Rewriter:
         if field.name == "parent_type":
             fitting = [native for native, name in tables.PARENT_TYPES.items() if test.holds(name)]
             return one_of([Not(Compare("is", Path((native,)), Literal(None))) for native in fitting])
+        if field.name == "is_latest_version":
+            return asked_for_latest(test)
+        if field.name == "latest_version" and getattr(test, "given", "") is None:
+            return (
+                Not(any_such(Path(("versions",)), THERE)) if not test.negated else any_such(Path(("versions",)), THERE)
+            )
+        if field.name == "thumbnail_url":
+            raise InvalidQuery(reason="thumbnail_url follows from thumbnail_id: ask for that")
         if field.name == "created_by_id":
             field = replace(field, name="created_by")
         return self._worked(scope, field, lambda inner: self._last(inner, "id", test))

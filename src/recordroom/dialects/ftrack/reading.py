@@ -19,6 +19,7 @@ from .values import shown_column, shown_ids
 
 if TYPE_CHECKING:
     from ...store.async_room import AsyncRoom
+    from .pictures import Pictures
 
 __all__ = ["ORDER", "Node", "Reader", "Rows", "tree_of"]
 
@@ -48,6 +49,7 @@ class Reader:
         self.names = names
         self.schema = names.schema
         self.configurations = configurations
+        self.pictures: Pictures | None = None  # where there is a server that shows them
         self._known: Rows = {}
 
     # --- requests ---
@@ -271,6 +273,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "ancestors": ("parent",),
     "created_by": ("created_by",),
     "created_by_id": ("created_by",),
+    "thumbnail_url": ("thumbnail",),
     "parent_type": tables.POLYMORPHIC["Note"]["parent"],
 }
 

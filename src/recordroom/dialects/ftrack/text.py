@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from .casts import quoted
+
 __all__ = ["pieces", "readable"]
 
 _TOKEN = re.compile(
@@ -87,7 +89,7 @@ def pieces(text: str) -> Iterator[Piece]:
             piece = _value(token, lower)
             yield piece, _plain(piece)
         else:
-            yield token, None
+            yield quoted(token), None
         before = "" if kind == "text" or before in _OPERATORS else lower
 
 

@@ -9,6 +9,8 @@ from ...model.ids import show_id
 from ...query.request import Page
 from ...query.syntax import In, Parameter, Path, Query, Selected
 from . import tables
+from .latest import is_latest, latest_of_assets
+from .pictures import picture
 from .reading import Node, Reader
 
 __all__ = ["WORKERS"]
@@ -161,6 +163,14 @@ async def _created_by_id(reader: Reader, native: str, node: Node, page: Page) ->
     return [None if each is None else each["id"] for each in await _created_by(reader, native, {}, page)]
 
 
+async def _thumbnail_url(reader: Reader, native: str, node: Node, page: Page) -> list[Any]:
+    column = page.columns.get("thumbnail") or [None] * len(page.ids)
+    if reader.pictures is None:
+        return [picture(None)] * len(page.ids)
+    found = {each: picture(await reader.pictures.url(each)) for each in dict.fromkeys(column)}
+    return [found[each] for each in column]
+
+
 Worker = Callable[[Reader, str, Node, Page], Awaitable[list[Any]]]
 WORKERS: dict[str, Worker] = {
     "link": _link,
@@ -171,4 +181,7 @@ WORKERS: dict[str, Worker] = {
     "created_by_id": _created_by_id,
     "category": _category,
     "category_id": _category_id,
+    "is_latest_version": is_latest,
+    "latest_version": latest_of_assets,
+    "thumbnail_url": _thumbnail_url,
 }

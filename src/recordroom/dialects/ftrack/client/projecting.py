@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ....client.entity import Entity as Native
+from ..casts import without_casts
 from ..names import Field, Names
 from .natives import follow
 
@@ -41,6 +42,9 @@ _NEEDED = {
     "ancestors": ("parent",),
     "created_by": ("created_by",),
     "created_by_id": ("created_by",),
+    "is_latest_version": ("version", "asset", "asset.versions", "asset.versions.version"),
+    "latest_version": ("versions", "versions.version"),
+    "thumbnail_url": ("thumbnail",),
     "parent_type": ("context", "version", "user", "list", "in_reply_to"),
 }
 
@@ -49,7 +53,7 @@ def split(session: Session, native: str, paths: Iterable[Steps]) -> Split:
     """What to ask for of a native type. UnknownAttribute where neither it nor a subtype has something of that name."""
     found = _NOTHING
     for steps in paths:
-        found = found.and_(_of(session, native, steps))
+        found = found.and_(_of(session, native, without_casts(session.names, session.names.of(native), steps)))
     return Split(list(dict.fromkeys(found.direct)), list(dict.fromkeys(found.later)))
 
 
@@ -68,7 +72,7 @@ def _of(session: Session, native: str, steps: Steps) -> Split:
         return Split(_of_custom(session, native), [])
     if field.form == "worked":
         known = names.schema.attributes(native)
-        return Split([each for each in _NEEDED.get(steps[0], ()) if each in known], [])
+        return Split([each for each in _NEEDED.get(steps[0], ()) if each.partition(".")[0] in known], [])
     return Split([each for each in field.natives if each != "id"], [])
 
 

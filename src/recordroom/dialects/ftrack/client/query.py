@@ -153,7 +153,7 @@ class _Rest:
         """The native query of one native type."""
         session, question = self._session, self._question
         tree = question.tree
-        paths = [tuple(each.value.names) for each in tree.select if isinstance(each.value, Path)]
+        paths = question.paths
         if not tree.select:
             paths = [(each,) for each in session.types[question.type.name].default_projections]
         self._split = split(session, native, paths)

@@ -21,6 +21,7 @@ from ....client.switches import POPULATING, RECORDING
 from ....model.ids import as_id, show_id
 from ....query.syntax import And, Compare, Literal, Path, Query
 from ..asking import Question
+from ..casts import steps
 from ..configurations import Configuration
 from ..definitions import CONFIGURATION
 from ..names import Names, Type, names_of
@@ -416,7 +417,7 @@ class Session:
         """Load projections such as `"name, project.full_name"` of entities. Local values stay."""
         found = [entities] if isinstance(entities, Entity) else list(entities)
         names = projections.split(",") if isinstance(projections, str) else list(projections)
-        paths = [tuple(each.strip().split(".")) for each in names if each.strip()]
+        paths = [steps(each) for each in names if each.strip()]
         natives = [each._native for each in found if each._type.natives and not each._native._page.new]
         with translated():
             projecting.load(self, natives, paths)

@@ -9,6 +9,8 @@ from ....client.entity import Entity as Native
 from ....client.symbols import NOT_SET
 from ....model.ids import show_id
 from .. import tables
+from ..pictures import NO_PICTURE, picture, picture_url
+from .accessor.server import _ServerAccessor
 from .natives import attribute_of, raw_reference
 
 if TYPE_CHECKING:
@@ -94,6 +96,37 @@ def _created_by_id(entity: Entity) -> Any:
     return found["id"] if found else found
 
 
+def _is_latest(entity: Entity) -> bool:
+    native = entity._native
+    with native._session.auto_populating(True):
+        asset = attribute_of(native, "asset")
+        return bool(asset) and _latest_of(asset) is native
+
+
+def _latest_version(entity: Entity) -> Any:
+    with entity._native._session.auto_populating(True):
+        found = _latest_of(entity._native)
+        return None if found is None else entity.session.wrap(found)
+
+
+def _latest_of(asset: Native) -> Native | None:
+    numbered = {each: attribute_of(each, "version") for each in asset["versions"]}
+    # A new version has no number until it is committed.
+    known = [each for each, number in numbered.items() if number]
+    return max(known, key=numbered.__getitem__, default=None)
+
+
+def _thumbnail_url(entity: Entity) -> dict[str, str | None]:
+    session = entity.session
+    thumbnail = raw_reference(entity._native, "thumbnail") if "thumbnail" in entity._native._facts.attributes else None
+    if not str(session.server_url).startswith(("http://", "https://")):
+        return picture(None)
+    if not thumbnail:
+        return picture(f"{session.server_url}{NO_PICTURE}")
+    id = show_id(thumbnail)
+    return picture(picture_url(str(session.server_url), id, _ServerAccessor(session).get_url(id)))
+
+
 WORKERS: dict[str, Callable[[Entity], Any]] = {
     "link": _link,
     "ancestors": _ancestors,
@@ -103,4 +136,7 @@ WORKERS: dict[str, Callable[[Entity], Any]] = {
     "created_by_id": _created_by_id,
     "category": _category,
     "category_id": _category_id,
+    "is_latest_version": _is_latest,
+    "latest_version": _latest_version,
+    "thumbnail_url": _thumbnail_url,
 }

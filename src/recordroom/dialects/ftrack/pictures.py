@@ -1,0 +1,42 @@
+"""Addresses of thumbnails: `thumbnail_url` of what has one, signed for who asks and good for a short time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...model.actor import Actor
+from ...model.files import FileUrlRequest
+from ...model.ids import show_id
+
+if TYPE_CHECKING:
+    from ...server.service import Service
+
+__all__ = ["NO_PICTURE", "Pictures", "picture", "picture_url"]
+
+NO_PICTURE = "/img/thumbnail2.png"
+
+
+def picture_url(server: str, component: str, url: str) -> str:
+    """The address of the small picture of a component, from its signed address."""
+    return f"{server}/component/thumbnail?id={component}&token={url.partition('token=')[2]}"
+
+
+def picture(url: str | None) -> dict[str, str | None]:
+    """As it is told; `value` is the address too."""
+    return {"url": url, "value": url}
+
+
+class Pictures:
+    """The addresses that one who asks gets."""
+
+    def __init__(self, service: Service, actor: Actor, address: str) -> None:
+        self._service = service
+        self._actor = actor
+        self._address = address
+
+    async def url(self, component: bytes | None) -> str:
+        """Of the thumbnail of something, or of the picture for what has none."""
+        if component is None:
+            return f"{self._address}{NO_PICTURE}"
+        found = await self._service.files.url(self._actor, component, FileUrlRequest(method="GET"))
+        return picture_url(self._address, show_id(component), found.url)
