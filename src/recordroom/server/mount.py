@@ -71,7 +71,7 @@ def module_of(name: str) -> ModuleType:
     """The module that makes the mount of a dialect; InvalidSettings where there is none."""
     path = name if "." in name else f"recordroom.dialects.{name}.server"
     if not _NAME.fullmatch(name) or not _is_there(path):
-        raise InvalidSettings(where="settings", reason=f"dialects: there is no dialect {name!r}")
+        raise InvalidSettings(where="settings", reason=f"dialects: there is no dialect {name!r}; there is ftrack")
     found = import_module(path)
     if not callable(getattr(found, "make", None)):
         raise InvalidSettings(where="settings", reason=f"dialects: {name!r} is no dialect, it makes nothing")

@@ -156,7 +156,7 @@ def _wrong_entries(block: SetKeys, attribute: Attribute) -> Iterator[Fault]:
     yield from _wrong_values(block.type, attribute, block.ids, block.values)
     for entity, value in zip(block.ids, block.values, strict=True):
         if value is None:
-            expected = f"{KINDS[attribute.kind].expected(attribute)} (a key without a value is dropped by DropKeys)"
+            expected = f"{KINDS[attribute.kind].expected(attribute)} (a key that is to have no value is deleted)"
             error = InvalidValue(
                 type=block.type, attribute=block.attribute, entity=show_id(entity), value=None, expected=expected
             )

@@ -30,7 +30,7 @@ def files_place(where: str, setting: str | None) -> str:
     if setting:
         return setting
     if "://" in where:
-        reason = f"files: {where} is in a database, and nothing says where its files are to lie"
+        reason = "files: a room in a database is told where the bytes of its components lie: settings --set files=…"
         raise InvalidSettings(where="the room's settings", reason=reason)
     return str(Path(where) / FOLDER)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from ...errors import InvalidSettings
 from ...query.syntax import And, Compare, Literal, Path, Query, Selected
 from ...server.auth.identity import Identity
 from ...server.service import Service
@@ -15,13 +16,18 @@ from ...server.settings import ServerSettings
 from .asking import answered, question_of
 from .components import upload_metadata
 from .custom import configurations_of
-from .names import Names, names_of
+from .names import Names, lacks_production, names_of
 from .people import PEOPLE
 from .reading import Reader
 from .pictures import Pictures
 from .schemas import VERSION, Described, schemas_of
 
 __all__ = ["ACTIONS", "Action", "Asked"]
+
+_LACKING = (
+    "The room has not the types of production tracking that ftrack's clients know:"
+    " recordroom template apply ROOM production, or serve it with --template production."
+)
 
 
 class Asked:
@@ -55,7 +61,9 @@ async def _schemas(asked: Asked) -> Described:
 
 
 async def server_information(asked: Asked, operation: dict[str, Any]) -> Any:
-    """What the client looks at first."""
+    """What the client looks at first; InvalidSettings where the room has not the types that it knows."""
+    if lacks_production(await asked.room.schema("main")):
+        raise InvalidSettings(_LACKING, where="the room", reason="no template production")
     return {
         "version": VERSION,
         "schema_hash": (await _schemas(asked)).hash,

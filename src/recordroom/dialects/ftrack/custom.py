@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ...errors import InvalidValue
 from ...model.ids import show_id
 from ...model.schema import Schema
 from ...query.request import Page
@@ -12,7 +13,7 @@ from ...query.syntax import In, Parameter, Path, Query, Selected
 from .configurations import Configuration
 from .inheriting import hand_down
 from .reading import Node, Reader
-from .values import shown_column
+from .values import raw, shown_column
 
 __all__ = ["applicable", "configurations_of", "dense_values", "natives_of_value", "own_values", "value_row"]
 
@@ -55,6 +56,21 @@ def applicable(reader: Reader, configuration: Configuration, kind: str, project:
     return any(reader.schema.is_a(kind, each) for each in configuration.natives(reader.schema))
 
 
+def shown_default(schema: Schema, configuration: Configuration) -> Any:
+    """What an entity without a value of its own has, as JSON there: a moment where the attribute keeps moments."""
+    default = configuration.default
+    native = next(iter(configuration.natives(schema)), None)
+    if native is None or not isinstance(default, str):
+        return default
+    attribute = schema.attribute(native, configuration.native)
+    if attribute.kind not in ("date", "datetime"):
+        return default
+    try:
+        return shown_column([raw(native, attribute.name, default, attribute)], attribute.kind)[0]
+    except InvalidValue:
+        return default
+
+
 def value_row(target: str, configuration: Configuration, entity: bytes, value: Any) -> dict[str, Any]:
     """One value as the client merges it."""
     return {
@@ -62,7 +78,7 @@ def value_row(target: str, configuration: Configuration, entity: bytes, value: A
         "configuration_id": configuration.id,
         "entity_id": show_id(entity),
         "key": configuration.key,
-        "value": configuration.default if value is None else value,
+        "value": value,
     }
 
 
@@ -96,10 +112,13 @@ async def _fitting(reader: Reader, kinds: dict[bytes, str]) -> dict[bytes, list[
 async def _rows(
     reader: Reader, fitting: dict[bytes, list[Configuration]], values: Loaded, target: str, node: Node
 ) -> list[list[Any]]:
-    found: list[list[Any]] = [
-        [value_row(target, each, entity, values.get((entity, each.native))) for each in configurations]
-        for entity, configurations in fitting.items()
-    ]
+    defaults = {each.id: shown_default(reader.schema, each) for each in reader.configurations}
+    found: list[list[Any]] = []
+    for entity, configurations in fitting.items():
+        own = ((each, values.get((entity, each.native))) for each in configurations)
+        found.append(
+            [value_row(target, each, entity, defaults[each.id] if value is None else value) for each, value in own]
+        )
     if "configuration" in node:
         await _add_configurations(reader, found, node["configuration"])
     return found

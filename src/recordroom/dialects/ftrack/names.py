@@ -14,7 +14,7 @@ from ...errors import UnknownAttribute, UnknownType
 from ...model.schema import Attribute, Schema, close_names
 from . import tables
 
-__all__ = ["Field", "Names", "Type", "names_of"]
+__all__ = ["Field", "Names", "Type", "lacks_production", "names_of"]
 
 Form = Literal["id", "scalar", "key", "reference", "collection", "pairs", "metadata", "custom", "typed", "worked"]
 
@@ -278,8 +278,14 @@ class Names:
         return Type(name=name, natives=(), key=("id",), fields=fields, projections=projections, pair=pair)
 
 
+_NEEDED = ("Context", "Task", "AssetVersion", "Note", "Location")
 _MOST = 16
 _made: dict[str, Names] = {}
+
+
+def lacks_production(schema: Schema) -> bool:
+    """Whether it is not the schema of a room with the template `production`, which all that ftrack knows stands in."""
+    return any(name not in schema for name in _NEEDED)
 
 
 def names_of(schema: Schema) -> Names:

@@ -29,6 +29,8 @@ _OLDER = {
     "user_id": "userid",
     "asset_id": "assetid",
     "task_id": "taskid",
+    "thumbnail_id": "thumbid",
+    "object_type_id": "object_typeid",
     "is_published": "ispublished",
 }
 

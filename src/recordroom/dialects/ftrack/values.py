@@ -82,6 +82,8 @@ def python_value(value: Any, attribute: Attribute) -> Any:
         return moment_of(value).date()
     if attribute.kind in ("text", "long_text") and isinstance(value, int | float) and not attribute.multi:
         return str(value)
+    if attribute.kind == "json" and isinstance(value, dt.date):
+        return value.isoformat()
     if attribute.kind == "integer" and isinstance(value, float) and value.is_integer():
         return int(value)
     if attribute.kind == "boolean" and value in (0, 1):

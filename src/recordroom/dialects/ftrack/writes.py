@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from ...errors import InvalidValue, NotFound, UnknownAttribute
+from ...errors import InvalidValue, MissingValue, NotFound, UnknownAttribute
 from ...model.actor import Actor
 from ...model.ids import new_id, show_id
 from ...model.schema import close_names
@@ -233,12 +233,21 @@ class Writer:
     def finish(self) -> Draft:
         """The draft, with what follows from all of the batch."""
         self.pairs.finish()
+        self._check_parents()
         for note in self._notes & self.draft.created.keys():
             self._add_recipient(note)
         for note, label in self._categories.items():
             if label is not None and note in self.draft.created and not self._is_labelled(note, label):
                 self.draft.create("NoteLabelLink", new_id(), {"note": note, "label": label})
         return self.draft
+
+    def _check_parents(self) -> None:
+        """What is new within a project is within something."""
+        for entity, (native, columns) in self.draft.created.items():
+            placed = columns.get("parent") or columns.get("project")
+            if not placed and self.schema.root(native) == "Context" and native != "Project":
+                name = self.names.of(native).name
+                raise MissingValue(type=name, attribute="parent", entities=(show_id(entity),), count=1)
 
     def _is_labelled(self, note: bytes, label: bytes) -> bool:
         return ("NoteLabelLink", (show_id(note), show_id(label))) in self.known.keys

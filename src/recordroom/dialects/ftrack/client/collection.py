@@ -6,13 +6,14 @@ They hold nothing: the session behind has the members, and shows every change on
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, MutableMapping, MutableSequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, overload
 
 from ....client.symbols import NOT_SET
 from ....model.ids import show_id
 from ..values import python_value
 from . import moments
-from .exception import CollectionError, DuplicateItemInCollectionError, ImmutableCollectionError
+from .exception import CollectionError, DuplicateItemInCollectionError, ImmutableCollectionError, translated
 from .natives import attribute_of, raw_reference
 
 if TYPE_CHECKING:
@@ -257,7 +258,8 @@ class KeyValueMappedCollectionProxy(MappedCollectionProxy):
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._note()
-        self.native[key] = value if value is None or isinstance(value, str) else str(value)
+        with translated():
+            self.native[key] = value if value is None or isinstance(value, str) else str(value)
 
     def __delitem__(self, key: str) -> None:
         self._note()
@@ -319,13 +321,21 @@ class CustomAttributeCollectionProxy(MappedCollectionProxy):
         if configuration.is_hierarchical and (value is None or value is NOT_SET):
             value = self._handed_down(configuration.native, value)
         if value is None or (value is NOT_SET and self.entity._native._page.new):
-            return configuration.default
+            return self._default(configuration)
         attribute = self.entity._native._facts.attribute(configuration.native)
         if value is NOT_SET:
             return value
         if attribute.multi:
             return list(value)
         return moments.shown(value) if attribute.kind in ("datetime", "date") else value
+
+    def _default(self, configuration: Configuration) -> Any:
+        """What it has without a value, a moment where the attribute keeps moments."""
+        attribute = self.entity._native._facts.attribute(configuration.native)
+        if attribute.kind in ("datetime", "date") and isinstance(configuration.default, str):
+            with suppress(ValueError):
+                return moments.shown(python_value(configuration.default, attribute))
+        return configuration.default
 
     def _handed_down(self, name: str, value: Any) -> Any:
         """What is above the entity hands down: pages of entities are loaded together, so it is a request for each level."""

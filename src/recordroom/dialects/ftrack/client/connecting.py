@@ -9,13 +9,11 @@ from typing import Any, NamedTuple
 from ....client.session import Session as NativeSession
 from ....client.urls import is_server
 from ....connection import connect
-from ..names import Names, names_of
+from ..names import Names, lacks_production, names_of
 from .exception import ServerCompatibilityError, _NotAuthenticated, translated
 from .natives import Native
 
 __all__ = ["Wanted", "connected", "names_in", "wanted"]
-
-_NEEDED = ("Context", "Task", "AssetVersion", "Note")
 
 
 class Wanted(NamedTuple):
@@ -97,7 +95,7 @@ def _arguments(wanted: Wanted) -> dict[str, Any]:
 
 def names_in(native: NativeSession) -> Names:
     """The dialect's names of a room's types. ServerCompatibilityError where it has not those of production tracking."""
-    if any(name not in native.schema for name in _NEEDED):
+    if lacks_production(native.schema):
         where = native.transport.where
         native.close()
         raise ServerCompatibilityError(

@@ -123,6 +123,9 @@ class EventHub(Server):
         for each in self._subscribers:
             each.since = position
         self._link = link
+        if self._subscribers.may_want(UPDATED):
+            # Whoever subscribed while it began found no link yet.
+            link.hear_updates()
 
     def disconnect(self, unsubscribe: bool = True, reconnect: bool = False) -> None:
         """Hear nothing more. `unsubscribe`: forget all subscribers. `reconnect`: what is published waits.

@@ -6,6 +6,7 @@ Published events come with the keys that they were sent with; `ftrack.update` is
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -53,6 +54,7 @@ class Link:
         self._listener: Listener | None = None
         self._heard: list[Subscription] = []
         self._hooks: list[Hook] = []
+        self._hearing = threading.Lock()
 
     def start(self, *, updates: bool) -> int:
         """Begin to hear what comes from now on; the revision of the room."""
@@ -70,8 +72,9 @@ class Link:
 
     def hear_updates(self) -> None:
         """Hear of commits too; again does nothing."""
-        if len(self._heard) < 2:
-            self._hear(f"topic={COMMIT}", self._commit)
+        with self._hearing:
+            if len(self._heard) < 2:
+                self._hear(f"topic={COMMIT}", self._commit)
 
     def stop(self) -> None:
         """End it. What was posted still goes out."""
