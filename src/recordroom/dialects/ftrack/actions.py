@@ -18,8 +18,8 @@ from .components import upload_metadata
 from .custom import configurations_of
 from .names import Names, lacks_production, names_of
 from .people import PEOPLE
-from .reading import Reader
 from .pictures import Pictures
+from .reading import Reader
 from .schemas import VERSION, Described, schemas_of
 
 __all__ = ["ACTIONS", "Action", "Asked"]
