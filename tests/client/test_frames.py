@@ -144,8 +144,41 @@ def test_paths_groups_and_computed_values_are_columns(filled: Session) -> None:
     )
     assert groups.schema.types == [pa.string(), pa.int64(), pa.int64(), pa.float64()]
     assert {row["choice"]: row["s"] for row in groups.to_pylist()} == {"in progress": 2**60, None: None}
-    with pytest.raises(InvalidQuery, match="many values"):
-        to_arrow(filled.query("select code, flights.no from Airline"))
+    with pytest.raises(InvalidQuery, match="many members"):
+        to_arrow(filled.query("select upper(code), flights.no from Airline"))
+
+
+def test_members_are_lists_and_mappings_are_json(session: Session) -> None:
+    airlines = [session.create("Airline", {"code": code}) for code in ("AA", "BB")]
+    flights = [session.create("Flight", {"no": no, "carrier": airlines[0]}) for no in (1, 2)]
+    session.commit()
+
+    table = to_arrow(session.query("select code, flights, flights.no, flights.dest_code from Airline order by code"))
+
+    assert table.schema.types == [pa.string(), pa.string(), *map(pa.list_, [pa.string(), pa.int64(), pa.string()])]
+    assert table["flights"].to_pylist() == [[each["id"] for each in flights], []]
+    assert table["flights.no"].to_pylist() == [[1, 2], []]
+    assert table["flights.dest_code"].to_pylist() == [[], []]
+    assert session.query("select flights.no from Airline").to_polars().columns == ["id", "flights.no"]
+
+
+def test_members_are_those_of_the_moment_of_their_page(session: Session) -> None:
+    airlines = [session.create("Airline", {"code": f"{number}"}) for number in range(4)]
+    for airline in airlines:
+        session.create("Flight", {"no": 1, "carrier": airline})
+    session.commit()
+
+    stream = batches(session.query("select flights.no from Airline order by code"), 2)
+    first = next(stream)
+    session.create("Flight", {"no": 2, "carrier": airlines[3]})
+    session.commit()
+    rest = list(stream)
+
+    assert [lists for batch in (first, *rest) for lists in batch["flights.no"].to_pylist()] == [[1]] * 4
+    assert session.query("select flights.no from Airline order by code desc").to_arrow()["flights.no"][0].as_py() == [
+        1,
+        2,
+    ]
 
 
 def test_batches_have_at_most_the_size_asked_for_and_are_of_one_snapshot(session: Session) -> None:

@@ -2,7 +2,8 @@
 
 Types come from the schema, so an empty result has the same ones as a full one: integer → int64,
 number → float64, decimal → decimal256(65, 30), boolean → bool, date → date32, datetime → timestamp[us, UTC],
-ids and references → strings of 36 characters, multi-valued → list, everything else → string (json as its text).
+ids and references → strings of 36 characters, multi-valued, links and collections → list, everything else → string (json
+and mappings as JSON text).
 A query for entities has `id` first. Nothing here imports pyarrow, polars or pandas before it is needed.
 """
 
@@ -12,12 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ..errors import InvalidValue
 from ..model.schema import Attribute
-from ..query.arrow import DECIMAL_SCALE, Output, array_of, arrow_type, batch_of, load, outputs_of, schema_of
+from ..query.arrow import DECIMAL_SCALE, Output, array_of, arrow_type, batch_of, load, schema_of
 from ..query.request import Page
+from .many_columns import columns_of_result, pages_of_result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,14 +50,13 @@ _POLARS_DIGITS, _POLARS_SCALE = 38, 18
 
 
 def outputs(result: QueryResult[Any]) -> list[Output]:
-    """The columns of a result, in order: `query.arrow.outputs_of`."""
-    return outputs_of(result.session.schema, result.query, result.request().parameters)
+    """The columns of a result, in order: `query.arrow.outputs_of`, and those of `many_columns`."""
+    return columns_of_result(result)
 
 
 def pages(result: QueryResult[Any], size: int) -> Iterator[Page]:
     """Every page of one snapshot, `size` rows each."""
-    found: Iterator[Page] = result.session.transport.stream(msgspec.structs.replace(result.request(), size=size))
-    return found
+    return pages_of_result(result, size)
 
 
 # --- results as frames --------------------------------------------------------------------------------

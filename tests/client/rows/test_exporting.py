@@ -176,9 +176,20 @@ def test_a_target_that_cannot_be_written_is_named(session: Session, tmp_path: Pa
             export_rows(session.query("Airline"), tmp_path / name)
 
 
-def test_a_path_with_many_values_in_a_row_is_refused(session: Session, tmp_path: Path) -> None:
-    with pytest.raises(InvalidQuery, match="many values"):
-        export_rows(session.query("select code, flights.no from Airline"), tmp_path / "rows.csv")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select upper(code), flights.no from Airline",
+        "select code, flights.no as number from Airline",
+        "select carrier.flights.no from Flight",
+        "select flights.carrier.flights.no from Airline",
+        "select friends.texts from Everything",
+    ],
+)
+def test_a_path_with_many_values_that_no_row_can_have_is_refused(session: Session, tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidQuery, match=r"many members|several values|its own rows"):
+        export_rows(session.query(text), tmp_path / "rows.csv")
+    assert [*tmp_path.glob("*rows.csv*")] == []
 
 
 def test_progress_tells_the_rows(session: Session, tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ SCHEMA = Schema(
                 Attribute(name="carrier", kind="reference", target="Airline", reverse="flights"),
                 Attribute(name="hub", kind="reference", target="Hub"),
                 Attribute(name="twice", kind="integer", computed="number_of * 2"),
+                Attribute(name="rival", kind="reference", target="Flight", reverse="enemies"),
                 Attribute(name="friends", kind="links", target="Flight"),
+                Attribute(name="facts", kind="mapping"),
             ),
         ),
     ]
@@ -89,13 +91,25 @@ def test_a_column_that_is_no_attribute_is_named_with_close_ones() -> None:
         plan("x", mapping={"x": "nothing"}, ignore_extra=True)
 
 
-@pytest.mark.parametrize("name", ["revision", "number", "twice", "friends", "created_at"])
+@pytest.mark.parametrize("name", ["revision", "number", "twice", "enemies", "created_at"])
 def test_a_column_that_cannot_be_set_is_refused_or_ignored(name: str) -> None:
     with pytest.raises(ImportFailed, match="can be set") as caught:
         plan(name)
 
     assert caught.value.column == name
     assert plan(name, "number_of", ignore_extra=True).attributes == ["number_of"]
+
+
+def test_links_and_mappings_have_one_column_each() -> None:
+    found = plan("number_of", "mates", "facts", mapping={"mates": "friends"})
+    assert [(each.name, lookup.columns) for each, lookup in found.links] == [("friends", ("mates",))]
+    assert [(column, each.name) for column, each in found.mappings] == [("facts", "facts")]
+    assert found.attributes == ["number_of"]
+    assert (found.column_of("friends"), found.column_of("facts")) == ("mates", "facts")
+    with pytest.raises(ImportFailed, match="one column of lists"):
+        plan("number_of", "a", "b", references={"friends": read_lookup("a,b:number_of,twice")})
+    with pytest.raises(ImportFailed, match=r"found two for Flight\.friends"):
+        plan("number_of", "friends", "mates", mapping={"mates": "friends"})
 
 
 def test_names_said_by_the_user_must_be_columns_of_the_file() -> None:

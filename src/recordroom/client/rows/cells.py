@@ -20,7 +20,7 @@ from .readers import Cells, ExactFloat
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Column", "Converter", "cell_text"]
+__all__ = ["Column", "Converter", "cell_text", "read_item"]
 
 Column = tuple[list[Any], Mapping[int, str]]
 # How many different texts of a column are remembered.
@@ -103,9 +103,9 @@ class Converter:
             return value
         if attribute.multi:
             if isinstance(value, list):
-                value = [_item(item, attribute) for item in value]
+                value = [read_item(item, attribute) for item in value]
             return check(value, attribute)
-        return check(_item(value, attribute), attribute)
+        return check(read_item(value, attribute), attribute)
 
     def _arrow(self, array: pa.Array) -> Column:
         if not isinstance(array, list):
@@ -142,7 +142,7 @@ def _reference_id(value: Any) -> bytes:
         raise WrongValue(str(error)) from None
 
 
-def _item(value: Any, attribute: Attribute) -> Any:
+def read_item(value: Any, attribute: Attribute) -> Any:
     """A value of a file as the kind's `check` takes it: texts are read as in CSV, numbers with all their digits."""
     kind = KINDS[attribute.kind]
     if attribute.kind == "decimal" and isinstance(value, float):

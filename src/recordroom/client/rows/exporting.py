@@ -38,7 +38,8 @@ def export_rows(
 
     `target` is a path (`format` where its name does not tell; text formats may end in `.gz`) or a binary stream.
     An entity's row starts with its `id`, references are ids, moments are UTC, multi-valued attributes JSON arrays:
-    importing the file again makes the same entities. Collections, links and mappings have no column.
+    importing the file again makes the same entities. Collections, links and mappings have a column where they are
+    selected: `select name, assignees.name, metadata from Task`; lists and objects in JSON lines, JSON text in CSV.
     `options` are for CSV. `progress` is called with the rows done and, unknown here, None.
     Raises PermissionDenied, StorageFull; ImportFailed where the format is not known.
     """

@@ -25,6 +25,7 @@ from .files import Source, TextOptions, broken
 from .finding import Finder
 from .mapping import Lookup, Plan, key_names, plan_columns, read_lookup
 from .matching import changes_of, match
+from .members import RelationChange, owners_of, relation_changes, take_links, take_mapping
 from .parcel import Parcel
 from .readers import Reader, Rows, open_reader
 from .refusals import problem_of_error, problem_of_refusal
@@ -87,6 +88,9 @@ def import_rows(  # noqa: PLR0913 - each is one thing that the user may say
 
     A row may name another one of the same file, also one further down.
 
+    Links and mappings have a cell for the whole: a list of what names the members, found as references are, and an
+    object; in CSV both as JSON. In links a row may name rows of its own batch and of those before.
+
     `on_error="stop"` raises ImportFailed at the first wrong row: batches before it stay committed (the error's
     `report` says what was done); with `atomic=True` the whole file is one commit, held in memory, and nothing is
     kept. `on_error="skip"` leaves wrong rows out, and writes them to `rejects` with line, column and what was expected.
@@ -146,6 +150,7 @@ class _Import:
         self._names: dict[str, None] = {}
         self._converters: list[tuple[str, Converter]] = []
         self._finders: list[Finder] = []
+        self._link_finders: list[Finder] = []
         self._required: list[Attribute] = []
         self._waiting: list[_Waiting] = []
 
@@ -188,6 +193,7 @@ class _Import:
         )
         self._converters = [(column, Converter(each, reader.cells, wishes.nulls)) for column, each in plan.scalars]
         self._finders = [Finder(self._session, type_name, each, lookup) for each, lookup in plan.lookups]
+        self._link_finders = [Finder(self._session, type_name, each, lookup) for each, lookup in plan.links]
         given = self._session._facts(type_name).given
         self._required = [
             each
@@ -224,6 +230,7 @@ class _Import:
         for finder in own:
             finder.learn(parcel.raws, parcel.ids)
             self._find(parcel, finder, reader)
+        self._take_relations(plan, parcel)
         parcel.require(plan, [each for each in self._required if not self._may_wait(each)])
         self._stop_at_problems(parcel)
         self._commit(plan, parcel)
@@ -231,6 +238,20 @@ class _Import:
         if self._waiting and parcel.problems:
             left_out = {parcel.ids[position] for position in parcel.problems}
             self._waiting = [each for each in self._waiting if each.id not in left_out]
+
+    def _take_relations(self, plan: Plan, parcel: Parcel) -> None:
+        for finder in self._link_finders:
+            if finder.own:
+                finder.learn(parcel.raws, parcel.ids)
+            for position, names in take_links(parcel, finder, self._wishes.nulls).items():
+                if self._wishes.null_unresolved:
+                    self._count_unresolved(finder, names)
+                else:
+                    column = finder.lookup.columns[0]
+                    parcel.blame(position, column, f"an existing {finder.attribute.target}", ", ".join(names))
+        facts = self._session._facts(plan.type)
+        for column, attribute in plan.mappings:
+            take_mapping(facts, parcel, column, attribute, self._wishes.nulls)
 
     def _choose_types(self, plan: Plan, parcel: Parcel) -> None:
         schema = self._session.schema
@@ -292,10 +313,13 @@ class _Import:
 
     def _commit(self, plan: Plan, parcel: Parcel) -> None:
         changes, report = changes_of(plan, parcel), self._report
+        relations, changed = relation_changes(self._session, plan, parcel)
+        also = [position for position in changes.unchanged if parcel.ids[position] in changed]
+        changes.updated.extend(also)
         refused: set[int] = set()
-        if changes.operations:
+        if changes.operations or relations:
             try:
-                result = self._send(changes.operations)
+                result = self._send([*changes.operations, *relations])
             except Error as error:
                 problem = problem_of_error(error, plan, parcel, {id_: i for i, id_ in enumerate(parcel.ids)})
                 if problem is None:
@@ -304,9 +328,9 @@ class _Import:
             refused = self._refused(result, plan, parcel)
         report.created += len(changes.created) - len(refused.intersection(changes.created))
         report.updated += len(changes.updated) - len(refused.intersection(changes.updated))
-        report.unchanged += len(changes.unchanged) - len(refused.intersection(changes.unchanged))
+        report.unchanged += len(set(changes.unchanged).difference(refused, also))
 
-    def _send(self, operations: Sequence[Create | Update]) -> CommitResult:
+    def _send(self, operations: Sequence[Create | Update | RelationChange]) -> CommitResult:
         commit = Commit(
             id=new_id(),
             database=self._session.database,
@@ -316,7 +340,7 @@ class _Import:
         )
         result: CommitResult = self._session.transport.commit(commit)
         # Where everything is refused no commit is made.
-        if len(result.refused) < sum(len(each.ids) for each in operations):
+        if len(result.refused) < len({each for operation in operations for each in owners_of(operation)}):
             self._report.commits += 1
             self._report.revision = result.revision
         return result

@@ -25,33 +25,35 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """`scalars`: (column, attribute); `lookups`: (attribute, how it is found)."""
+    """`scalars`: (column, attribute); `lookups`: (attribute, how it is found); `links` as these, `mappings` as those."""
 
     type: str
     scalars: tuple[tuple[str, Attribute], ...]
     lookups: tuple[tuple[Attribute, Lookup], ...]
+    links: tuple[tuple[Attribute, Lookup], ...] = ()
+    mappings: tuple[tuple[str, Attribute], ...] = ()
     key: tuple[str, ...] = ()
     type_column: str | None = None
 
     @property
     def columns(self) -> set[str]:
         """Every column of the file that is read."""
-        found = {column for column, _ in self.scalars}
-        found.update(column for _, lookup in self.lookups for column in lookup.columns)
+        found = {column for column, _ in (*self.scalars, *self.mappings)}
+        found.update(column for _, lookup in (*self.lookups, *self.links) for column in lookup.columns)
         return found
 
     @property
     def attributes(self) -> list[str]:
-        """The attributes that get a value, `id` not counted."""
+        """The scalars and references that get a value, `id` not counted."""
         names = [attribute.name for _, attribute in self.scalars if attribute.name != "id"]
         return names + [attribute.name for attribute, _ in self.lookups]
 
     def column_of(self, attribute: str) -> str:
         """The column(s) that fill an attribute, for messages."""
-        for column, each in self.scalars:
+        for column, each in (*self.scalars, *self.mappings):
             if each.name == attribute:
                 return column
-        for each, lookup in self.lookups:
+        for each, lookup in (*self.lookups, *self.links):
             if each.name == attribute:
                 return ", ".join(lookup.columns)
         return ""
@@ -101,7 +103,7 @@ def plan_columns(  # noqa: PLR0913 - each is one thing that the user may say
         _lookup(schema, type_name, attribute, how, names, mapping, source) for attribute, how in references.items()
     )
     used = {column for _, lookup in lookups for column in lookup.columns}
-    scalars, implied, type_column = [], [], None
+    scalars, mappings, implied, type_column = [], [], [], None
     for column in names:
         name = mapping.get(column, column)
         if name == "entity_type" and schema.in_hierarchy(type_name):
@@ -116,13 +118,24 @@ def plan_columns(  # noqa: PLR0913 - each is one thing that the user may say
         attribute = _importable(schema, type_name, name, source, ignore_extra)
         if attribute is None:
             continue
-        if attribute.kind == "reference":
+        if attribute.kind in ("reference", "links"):
             implied.append((attribute, Lookup(columns=(column,))))
+        elif attribute.kind == "mapping":
+            mappings.append((column, attribute))
         else:
             scalars.append((column, attribute))
     if not key and any(attribute.name == "id" for _, attribute in scalars):
         key = ("id",)
-    plan = Plan(type=type_name, scalars=tuple(scalars), lookups=(*lookups, *implied), key=key, type_column=type_column)
+    found = (*lookups, *implied)
+    plan = Plan(
+        type=type_name,
+        scalars=tuple(scalars),
+        lookups=tuple(each for each in found if each[0].kind == "reference"),
+        links=tuple(each for each in found if each[0].kind == "links"),
+        mappings=tuple(mappings),
+        key=key,
+        type_column=type_column,
+    )
     _each_once(plan, source)
     _must_have_key(plan, schema, source)
     return plan
@@ -145,12 +158,12 @@ def _unknown(schema: Schema, type_name: str, column: str, name: str) -> UnknownA
 
 
 def _writable(schema: Schema, type_name: str) -> list[str]:
-    return [each.name for each in schema.attributes(type_name).values() if each.writable and each.stored]
+    return [each.name for each in schema.attributes(type_name).values() if each.writable and each.kind != "collection"]
 
 
 def _importable(schema: Schema, type_name: str, name: str, source: str, ignore: bool) -> Attribute | None:
     attribute = schema.attribute(type_name, name)
-    if name == "id" or (attribute.writable and attribute.stored):
+    if name == "id" or (attribute.writable and (attribute.stored or attribute.kind in ("links", "mapping"))):
         return attribute
     if ignore:
         return None
@@ -172,12 +185,16 @@ def _lookup(  # noqa: PLR0913 - as plan_columns
     source: str,
 ) -> tuple[Attribute, Lookup]:
     attribute = schema.attribute(type_name, name)
-    if attribute.kind != "reference":
-        raise broken(source, f"expected a reference; {type_name}.{name} is of kind {attribute.kind}", column=name)
+    if attribute.kind not in ("reference", "links"):
+        raise broken(
+            source, f"expected a reference or links; {type_name}.{name} is of kind {attribute.kind}", column=name
+        )
     columns = how.columns or tuple(column for column in names if mapping.get(column, column) == name)
     if not columns and len(names):
         raise broken(source, f"expected a column for {type_name}.{name}; say which one: 'column:key'", column=name)
     _must_have(columns, names, source)
+    if attribute.kind == "links" and len(columns) > 1:
+        raise broken(source, f"expected one column of lists for {type_name}.{name}", column=name)
     if how.key and len(columns) != len(how.key):
         raise broken(
             source,
@@ -220,7 +237,8 @@ def natural_key(schema: Schema, attribute: Attribute, type_name: str) -> str:
 
 def _each_once(plan: Plan, source: str) -> None:
     seen: set[str] = set()
-    for name in [attribute.name for _, attribute in plan.scalars] + [attribute.name for attribute, _ in plan.lookups]:
+    names = [attribute.name for _, attribute in (*plan.scalars, *plan.mappings)]
+    for name in names + [attribute.name for attribute, _ in (*plan.lookups, *plan.links)]:
         if name in seen:
             raise broken(
                 source, f"expected one column for each attribute, found two for {plan.type}.{name}", column=name

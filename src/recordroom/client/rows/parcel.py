@@ -18,7 +18,7 @@ __all__ = ["Parcel"]
 
 
 class Parcel:
-    """Rows of a file and, by attribute, their raw scalars.
+    """Rows of a file and, by attribute, their raw scalars, the members of their links and the entries of their mappings.
 
     Everything is by the position of a row in the batch; rows with problems stay where they are and are passed over.
     """
@@ -27,6 +27,8 @@ class Parcel:
         self.lines = rows.lines
         self.cells = rows.columns
         self.raws: dict[str, list[Any]] = {}
+        self.links: dict[str, list[list[bytes]]] = {}
+        self.entries: dict[str, list[dict[str, Any]]] = {}
         self.types: list[str] = []
         self.ids: list[bytes] = []
         self.matches: dict[int, Existing] = {}
