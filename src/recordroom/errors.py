@@ -75,6 +75,7 @@ __all__ = [
     "UnknownType",
     "UploadBusy",
     "UploadGone",
+    "UploadQuotaExceeded",
     "WrongOffset",
 ]
 
@@ -630,6 +631,15 @@ class UploadBusy(Error):
 
     code = "upload_busy"
     status = 423
+
+
+class UploadQuotaExceeded(StorageFull):
+    """{used} bytes of yours are not committed; {asked} more would exceed the {limit} allowed. Commit or end some first.
+
+    Facts: `used`, `asked`, `limit` (bytes).
+    """
+
+    code = "upload_quota_exceeded"
 
 
 class UploadGone(Error):

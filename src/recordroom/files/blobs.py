@@ -88,6 +88,10 @@ class Blobs(ABC):
 
     where: str
 
+    def free(self) -> int | None:
+        """How many bytes are free there; None where there is no such number."""
+        return None
+
     @abstractmethod
     def size(self, digest: str) -> int | None:
         """How many bytes a blob has; None where there is none."""

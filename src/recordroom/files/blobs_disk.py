@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -34,6 +35,12 @@ class DiskBlobs(Blobs):
 
     def __repr__(self) -> str:
         return f"<DiskBlobs {self.where}>"
+
+    def free(self) -> int | None:
+        for folder in (self._uploads, *self._uploads.absolute().parents):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                return shutil.disk_usage(folder).free
+        return None
 
     def _blob(self, digest: str) -> Path:
         return self._blobs / check_digest(digest)[:2] / digest

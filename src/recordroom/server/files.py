@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,22 +14,26 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec.structs import replace
+
 from ..errors import InvalidRequest, InvalidSettings, RequestTooLarge
 from ..files.blobs import ANYTHING, PIECE, Blobs, Hashing, Incoming, Known, Wanted, open_blobs
 from ..files.collecting import Collected, collect_all
 from ..model.actor import OWNER, Actor
 from ..model.files import CHECKSUM, FileFacts, FileUrl, FileUrlRequest
 from ..model.ids import show_id
+from ..store import file_charges as charges
 from ..store import file_records as records
 from ..store.async_room import AsyncRoom
 from ..store.catalog import Catalogs
-from ..store.file_records import FileRow, UploadRow, Who
+from ..store.file_records import FileRow, UploadFacts, UploadRow, Who
 from ..store.plans import Plan
 from ..store.requests import now
 from ..store.room import Room
 from ..store.room_files import files_place
 from .digests import md5_base64, md5_hex
 from .file_urls import FileToken, read_token, sign_token
+from .quotas import Quotas
 from .signed import FILES, RoomKey
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ T = TypeVar("T")
 _SHORT, _LONG = 8, 3  # threads for pieces, and for whole files
 _AGAIN = 3
 _CALM_SECONDS = 600.0
+_HOUR = 3_600_000_000
 _LOG = logging.getLogger("recordroom.server")
 
 
@@ -52,6 +56,7 @@ class Files:
         self._service = service
         self._blobs: Blobs | None = None
         self._key = RoomKey(service.room, FILES)
+        self._quotas = Quotas(service, self)
         self._short = ThreadPoolExecutor(_SHORT, "files")
         self._long = ThreadPoolExecutor(_LONG, "whole files")
 
@@ -142,15 +147,24 @@ class Files:
 
         def plan(who: Who) -> Plan[None]:
             yield from records.readable_file(who, database, component, "update")
+            yield from charges.release(who, component)
             yield from records.forget_file(self.dialect, component)
 
         await self.done(room, plan)
 
     # --- writing ---
 
+    def expires(self) -> int:
+        """When an upload ends that goes no further now."""
+        return now() + self.room.opened.settings.orphans * _HOUR
+
     async def check_writable(self, room: AsyncRoom, component: bytes, database: str = "main") -> None:
         """PermissionDenied unless the actor may give the component bytes."""
         await self.asked(room, lambda who: records.check_writable(who, database, component))
+
+    async def begun(self, room: AsyncRoom, facts: UploadFacts) -> UploadRow:
+        """Note an upload that begins; `Quotas.begun` says what may be wrong with it."""
+        return await self._quotas.begun(room, facts)
 
     async def put(  # noqa: PLR0913 - each is one fact about what is sent
         self,
@@ -163,17 +177,24 @@ class Files:
         database: str = "main",
     ) -> FileRow:
         """Take the bytes of a component in one go; nothing of them stays where they do not come whole."""
-        await self.check_writable(room, component, database)
-        upload, hashing = secrets.token_hex(16), Hashing(md5=bool(wanted.md5))
-        most = self._service.limits.file if wanted.size is None else min(wanted.size, self._service.limits.file)
+        limits, hashing = self._service.limits, Hashing(md5=bool(wanted.md5))
+        most = limits.file if wanted.size is None else min(wanted.size, limits.file)
+        facts = UploadFacts(component=component, database=database, length=wanted.size or 0, name=name)
+        upload = await self.begun(room, facts)
         try:
-            incoming = await self.briefly(self.blobs.begin, upload, 0)
+            if wanted.size is None:
+                chunks = self._quotas.counted(room, upload, chunks)
+            incoming = await self.briefly(self.blobs.begin, upload.id.hex(), 0)
             await self.poured(incoming, chunks, most, hashing)
             return await self.kept(
-                room, component, [upload], wanted, known=hashing.known(), name=name, database=database
-            )
+                room, component, [upload.id.hex()], wanted,
+                known=hashing.known(), name=name, database=database, upload=upload,
+            )  # fmt: skip
+        except BaseException:
+            await self.done(self.room, lambda who: records.forget_upload(self.dialect, upload.id))
+            raise
         finally:
-            await self.briefly(self.blobs.discard, upload)
+            await self.briefly(self.blobs.discard, upload.id.hex())
 
     async def poured(
         self, incoming: Incoming, chunks: AsyncIterator[bytes], most: int, hashing: Hashing | None = None
@@ -182,6 +203,7 @@ class Files:
         held, left = bytearray(), most
 
         def write(data: bytes) -> None:
+            self._quotas.check_free(0)
             incoming.write(data)
             if hashing is not None:
                 hashing.update(data)
@@ -216,6 +238,8 @@ class Files:
     ) -> FileRow:
         """Make a blob of what has come, and note it of the component; of `upload` that it is done, in the same transaction."""
         again = _AGAIN
+        if len(uploads) > 1:
+            await self.briefly(self._quotas.check_free, wanted.size or 0)
         while True:
             known = await self.wholly(self.blobs.finish, uploads, wanted, known)
             owner = records.owner_of(room.actor)
@@ -228,9 +252,11 @@ class Files:
 
     def _noted(self, row: FileRow, upload: UploadRow | None, who: Who) -> Plan[None]:
         yield from records.check_writable(who, row.database, row.component)
+        yield from charges.release(who, row.component, row.digest)
         yield from records.keep_file(self.dialect, row)
         if upload is not None:
-            yield from records.change_upload(self.dialect, upload._replace(state=records.DONE, busy=0))
+            facts = replace(upload.facts, digest=row.digest, length=row.size)
+            yield from records.change_upload(self.dialect, upload._replace(state=records.DONE, busy=0, facts=facts))
             for part in upload.facts.parts:
                 yield from records.forget_upload(self.dialect, part)
 

@@ -24,4 +24,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     squeeze: int = 1_024  # answers from this size on are compressed for those who ask
     file: int = 2**40  # of a component
     uploads: int = 256  # under way, of one actor
+    pending: int = 2**40  # of one actor: what uploads under way are to have, and what they left that is not committed
+    free: int = 2**30  # that stay free on the disk of the room's files: what would leave less is refused
     url_seconds: int = 360  # that a signed address is good for

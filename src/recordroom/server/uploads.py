@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from ..errors import Error, InvalidRequest, RequestTooLarge, TooManyAttempts, UploadGone, WrongOffset
+from ..errors import Error, InvalidRequest, UploadGone, WrongOffset
 from ..files.blobs import Hashing, Wanted
 from ..model import wire
 from ..model.files import UploadState
-from ..model.ids import new_id, show_id
+from ..model.ids import show_id
+from ..store import file_charges as charges
 from ..store import file_records as records
 from ..store.async_room import AsyncRoom
 from ..store.file_records import DONE, JOINING, OPEN, REFUSED, UploadFacts, UploadRow, Who
@@ -57,49 +58,11 @@ class Uploads:
             with suppress(asyncio.CancelledError, Exception):
                 await task
 
-    def _expires(self) -> int:
-        return now() + self._service.room.opened.settings.orphans * _HOUR
-
     # --- begin, look, end ---
 
     async def begin(self, room: AsyncRoom, facts: UploadFacts) -> UploadRow:
-        """Begin an upload. RequestTooLarge, PermissionDenied, or TooManyAttempts where there are too many already."""
-        files, limits = self._service.files, self._service.limits
-        if facts.length > limits.file:
-            raise RequestTooLarge(limit=limits.file)
-        owner = records.owner_of(room.actor)
-        state = JOINING if facts.parts else OPEN
-        row = UploadRow(new_id(), owner, state, self._expires(), 0, facts)
-        if not facts.component:
-            row = row._replace(facts=replace(facts, component=row.id))
-        _ = files.blobs  # whether there is a place for it
-
-        def plan(who: Who) -> Plan[UploadRow]:
-            yield from records.check_writable(who, row.facts.database, row.facts.component)
-            if (yield from records.uploads_of(files.dialect, owner)) >= limits.uploads:
-                reason = f"{room.actor.name} has {limits.uploads} uploads under way already; finish or end some first."
-                raise TooManyAttempts(reason, retry_after=_RETRY_SECONDS)
-            begun = row
-            if facts.parts:
-                begun = row._replace(facts=(yield from self._joined(who, row.facts)))
-            yield from records.add_upload(files.dialect, begun)
-            return begun
-
-        return await files.done(room, plan)
-
-    def _joined(self, who: Who, facts: UploadFacts) -> Plan[UploadFacts]:
-        """The facts, with the length of all parts. They must be whole, and the actor's."""
-        length = 0
-        for part in facts.parts:
-            found = yield from records.upload_by(self._service.files.dialect, part)
-            if found is None or found.owner != records.owner_of(who.actor) or now() >= found.expires:
-                raise UploadGone
-            if not found.facts.partial:
-                raise InvalidRequest(reason=f"upload {show_id(part)} is not one of parts")
-            length += found.facts.length
-        if length > self._service.limits.file:
-            raise RequestTooLarge(limit=self._service.limits.file)
-        return replace(facts, length=length)
+        """Begin an upload; `Quotas.begun` says what may be wrong with it."""
+        return await self._service.files.begun(room, facts)
 
     async def find(self, room: AsyncRoom, upload: bytes) -> UploadRow:
         """An upload of the actor; UploadGone where there is none, or it has expired. What refused it is raised again."""
@@ -131,7 +94,7 @@ class Uploads:
         task = self._joining.get(upload)
         if task is not None:
             task.cancel()
-        await files.done(room, lambda who: records.forget_upload(files.dialect, upload))
+        await files.done(room, lambda who: charges.end_upload(who, found))
         await files.briefly(files.blobs.discard, upload.hex())
         self._passing.pop(upload, None)
 
@@ -177,7 +140,7 @@ class Uploads:
 
     async def _kept_alive(self, room: AsyncRoom, row: UploadRow) -> UploadRow:
         """An upload that goes on ends later."""
-        expires = self._expires()
+        expires = self._service.files.expires()
         if expires - row.expires < _HOUR // 4:
             return row
         later = row._replace(expires=expires)
@@ -202,7 +165,7 @@ class Uploads:
         passed = self._passing.pop(row.id, None)
         known = passed.known() if passed is not None and passed.size == facts.length else None
         wanted = Wanted(facts.sha256, facts.md5, facts.length, facts.name or show_id(facts.component))
-        ended = row._replace(expires=self._expires())
+        ended = row._replace(expires=self._service.files.expires())
         try:
             await files.kept(
                 room, facts.component, uploads, wanted,

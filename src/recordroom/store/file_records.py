@@ -7,7 +7,7 @@ after a time, those of a deleted one when history has forgotten it, so that a re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -26,11 +26,15 @@ from .plans import Fetch, Plan, Row, Run
 from .sqltext import marked, quoted
 
 __all__ = [
+    "ACCOUNT",
     "COMPONENT",
     "DONE",
+    "FREED",
     "JOINING",
+    "LEFT",
     "OPEN",
     "REFUSED",
+    "SETTLED",
     "FileRow",
     "UploadFacts",
     "UploadRow",
@@ -38,9 +42,11 @@ __all__ = [
     "add_upload",
     "change_upload",
     "check_writable",
+    "committed",
     "ended_uploads",
     "file_of",
     "files_after",
+    "files_of",
     "forget_file",
     "forget_upload",
     "keep_file",
@@ -54,6 +60,8 @@ __all__ = [
 ]
 
 OPEN, JOINING, DONE, REFUSED = "open", "joining", "done", "refused"
+# What only accounts know (`file_charges`): done and committed, done and given up, bytes without a component, the account itself.
+SETTLED, LEFT, FREED, ACCOUNT = "settled", "left", "freed", "account"
 _AT_ONCE = 500
 
 
@@ -82,6 +90,7 @@ class UploadFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     metadata: str = ""  # as it was given
     partial: bool = False
     parts: tuple[bytes, ...] = ()
+    digest: str = ""  # of what came, once it is done
     error: str = ""  # why it was refused, as the wire has errors
 
 
@@ -190,6 +199,25 @@ def file_of(dialect: str, component: bytes) -> Plan[FileRow | None]:
     return _file(rows[0]) if rows else None
 
 
+def files_of(dialect: str, components: Sequence[bytes]) -> Plan[dict[bytes, FileRow]]:
+    """Which bytes these components have, at most some hundred of them."""
+    sql = f"SELECT {_FILE} FROM rr_file WHERE component IN ({placeholders(dialect, len(components))})"
+    found = [_file(row) for row in (yield Fetch(sql, list(components)))]
+    return {each.component: each for each in found}
+
+
+def committed(who: Who, files: Iterable[FileRow]) -> Plan[set[bytes]]:
+    """The components of those of `files` that are committed."""
+    by_database: dict[str, list[bytes]] = {}
+    for each in files:
+        by_database.setdefault(each.database, []).append(each.component)
+    found: set[bytes] = set()
+    for database, ids in by_database.items():
+        if database in who.catalogs.by_key:
+            found |= yield from _there(who.catalogs.by_key[database], ids)
+    return found
+
+
 def forget_file(dialect: str, component: bytes) -> Plan[None]:
     """Say that a component has no bytes any more."""
     yield Run(marked(dialect, "DELETE FROM rr_file WHERE component = ?"), (component,))
@@ -240,6 +268,7 @@ _UPLOAD = "id, owner, state, expires, busy, data"
 
 def _upload(row: Row) -> UploadRow:
     upload, owner, state, expires, busy, data = row
+    state = DONE if state == SETTLED else state
     return UploadRow(bytes(upload), owner, state, expires, busy, msgspec.json.decode(data, type=UploadFacts))
 
 
@@ -255,7 +284,8 @@ def add_upload(dialect: str, upload: UploadRow) -> Plan[None]:
 
 def upload_by(dialect: str, upload: bytes) -> Plan[UploadRow | None]:
     """The upload of that id."""
-    rows = yield Fetch(marked(dialect, f"SELECT {_UPLOAD} FROM rr_upload WHERE id = ?"), (upload,))
+    sql = f"SELECT {_UPLOAD} FROM rr_upload WHERE id = ? AND state NOT IN ('{LEFT}', '{FREED}', '{ACCOUNT}')"
+    rows = yield Fetch(marked(dialect, sql), (upload,))
     return _upload(rows[0]) if rows else None
 
 
