@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import urllib3
 
 import recordroom as rr
 from tests.served import served
@@ -59,6 +60,17 @@ def test_tokens_are_made_listed_and_ended(cli: Cli, empty: str) -> None:
     assert cli("token", "list", empty, "--user", "ann", "--json").json[0]["revoked"]
 
 
+def test_keys_to_sign_with_are_rotated(cli: Cli, empty: str) -> None:
+    cli("user", "add", empty, "ann", "--role", "editor")
+    made = cli("token", "add", empty, "farm", "--user", "ann", "--json").json
+    done = cli("token", "rotate", empty, "--json")
+
+    assert done.json == {"ended": ["access tokens", "addresses of files", "addresses of pages"]}
+    assert cli("token", "rotate", empty).out.startswith("Signing with new keys.")
+    [kept] = cli("token", "list", empty, "--user", "ann", "--json").json
+    assert (kept["id"], kept["revoked"]) == (made["id"], None)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -105,3 +117,8 @@ def test_the_same_commands_work_through_a_server(cli: Cli, server: str, monkeypa
     with pytest.raises(rr.NotAuthenticated):
         rr.connect(server, api_key=made["api_key"])
     assert cli("user", "set", server, "ann", "--inactive").code == 0
+    with rr.connect(server) as session:
+        page = session.widget_url("tasks")
+        assert cli("token", "rotate", server).code == 0
+        assert urllib3.request("GET", page).status == 401
+        assert session.query("User").count() == 2

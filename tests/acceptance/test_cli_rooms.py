@@ -111,6 +111,7 @@ def test_a_wrong_schema_file_names_file_and_line(cli: Cli, room: str, tmp_path: 
 
 def test_types_writes_a_module_that_scripts_import(cli: Cli, room: str, tmp_path: Path) -> None:
     assert "class Airline" in cli("types", room).out
+    assert "class Airline" in cli("types", room, "--json").json["module"]
     written = cli("types", room, "--output", "my_types.py")
     assert "2 types" in written.err
     script = 'from my_types import connect\n\nwith connect("my.room") as session:\n    for flight in session.query(session.types["Flight"]):\n        print(flight["no"] + 1)\n'

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import json
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import polars as pl
 import pytest
-from rich.console import Console
 
 import recordroom as rr
+from recordroom.cli import main
 from recordroom.client.session import Session
 from recordroom.demo import run_demo
 from recordroom.demo.source import TABLES, data_folder
-from recordroom.demo.stage import Stage
 from recordroom.errors import MissingExtra, NotARoom, RoomLocked
 
 ROWS = 5000
@@ -31,10 +32,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def output(folder: Path) -> str:
-    text = io.StringIO()
-    code = run_demo(folder, ROWS, Stage(Console(file=text, width=100)))
+    text, facts = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(facts), redirect_stderr(text):
+        patch.setenv("COLUMNS", "100")
+        code = main(["demo", "--folder", str(folder), "--rows", str(ROWS), "--json"])
 
     assert code == 0
+    told = json.loads(facts.getvalue())
+    assert (told["folder"], told["agrees"]) == (str(folder), True)
+    assert all(f"{title}" in text.getvalue() for title in told["seconds"])
     return text.getvalue()
 
 

@@ -9,7 +9,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from .output import counted, note, print_json, progress_bar, say
+from ..client.bars import bar_of_rows
+from .output import counted, note, print_json, say
 from .rooms import Json, Room, UsageError, Words, placed
 
 __all__ = ["backup", "copy", "restore"]
@@ -91,7 +92,7 @@ def _copy(source: str, target: str, done: str, json: bool, files: str | None = N
         if bar is not None:
             bar(done_rows, None)
 
-    with progress_bar(f"Copying {_short(source)}") as bar:
+    with bar_of_rows(f"Copying {_short(source)}") as bar:
         copied = copy_room(source, target, progress=lambda table, rows: tell(rows), files=files, beside=beside)
         if files is not None:
             carry_files(source, target, files)

@@ -7,6 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from .output import print_json
+from .rooms import Json
+
 __all__ = ["demo"]
 
 
@@ -16,6 +19,7 @@ def demo(
         Path, Parameter(name="--folder", help="Where the room and the picture go; an earlier demo there is replaced.")
     ] = Path("recordroom-demo"),
     rows: Annotated[int | None, Parameter(name="--rows", help="Only so many flights, for a quick run.")] = None,
+    json: Json = False,
 ) -> int:
     """Load 336,776 real flights into a new room and work on them.
 
@@ -24,6 +28,13 @@ def demo(
         recordroom demo
         recordroom demo --folder /tmp/flights --rows 20000
     """
-    from ..demo import run_demo
+    from rich.console import Console
 
-    return run_demo(folder, rows)
+    from ..demo import run_demo
+    from ..demo.stage import Stage
+
+    stage = Stage(Console(highlight=False, stderr=json))
+    code = run_demo(folder, rows, stage)
+    if json:
+        print_json({"folder": str(folder), "agrees": code == 0, "seconds": stage.seconds})
+    return code

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from ..client.urls import is_server
 from ..errors import InvalidValue
+from .apps import group_of_commands, repeated, usage
 from .output import counted, note, print_json, print_json_lines, print_table, say
 from .records import find_record
 from .rooms import Database, Json, Room, UsageError, Words, open_session, placed
@@ -18,21 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["files_app"]
 
-files_app = App(
-    name="files",
-    help="Files as components: put, get, list, transfer, availability.",
-    help_format="plaintext",
-    help_epilogue="Exit codes and more: recordroom --help",
-)
+files_app = group_of_commands("files", "Files as components: put, get, list, transfer, availability, sweep.")
 
 At = Annotated[
     list[str] | None,
-    Parameter(
-        name="--at",
-        negative=(),
-        show_default=False,
-        help="How to reach a location: NAME=FOLDER or NAME=s3://bucket/prefix (repeat for more).",
-    ),
+    repeated("--at", "How to reach a location: NAME=FOLDER or NAME=s3://bucket/prefix (repeat for more)."),
 ]
 Structure = Annotated[
     str, Parameter(name="--structure", help="How locations of --at name files: standard, chunked_id, id, origin.")
@@ -41,7 +32,7 @@ From = Annotated[str | None, Parameter(name="--from", help="The location to read
 Limit = Annotated[int, Parameter(name=["--limit", "-n"], help="At most so many.")]
 
 
-@files_app.command(usage="Usage: recordroom files put [ROOM] PATH [OPTIONS]")
+@files_app.command(usage=usage("files put", "PATH"))
 def put(  # noqa: PLR0913 - each is one option
     *words: Words,
     to: Annotated[str, Parameter(name="--to", help="The location; the best within reach without.")] = "auto",
@@ -75,7 +66,7 @@ def put(  # noqa: PLR0913 - each is one option
     note(f"{document['entity_type']} {document['name']}, {counted(document['size'] or 0, 'byte')}, in {places}.")
 
 
-@files_app.command(usage="Usage: recordroom files get [ROOM] WHICH TARGET [OPTIONS]")
+@files_app.command(usage=usage("files get", "WHICH TARGET"))
 def get(
     *words: Words,
     source: From = None,
@@ -102,7 +93,7 @@ def get(
     note(f"{counted(len(files), 'file')} written to {target}.")
 
 
-@files_app.command(name="list", usage="Usage: recordroom files list [ROOM] [OPTIONS]")
+@files_app.command(name="list", usage=usage("files list"))
 def list_(
     *words: Words,
     location: Annotated[str | None, Parameter(name="--location", help="Only what is in this location.")] = None,
@@ -111,7 +102,12 @@ def list_(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """List components, newest first, and the locations that they are in. Members of others are not shown."""
+    """List components, newest first, and the locations that they are in. Members of others are not shown.
+
+    For example:
+
+        recordroom files list studio.room --location work
+    """
     where, _ = placed(words, room, ())
     text = "select name, file_type, size, checksum from Component where container is none"
     given: dict[str, Any] = {}
@@ -136,7 +132,7 @@ def list_(
         note(f"There are more: --limit {limit * 10} shows more.")
 
 
-@files_app.command(usage="Usage: recordroom files transfer [ROOM] WHICH --to LOCATION [OPTIONS]")
+@files_app.command(usage=usage("files transfer", "WHICH --to LOCATION"))
 def transfer(  # noqa: PLR0913 - each is one option
     *words: Words,
     to: Annotated[str, Parameter(name="--to", help="The location to bring them to.")],
@@ -167,11 +163,15 @@ def transfer(  # noqa: PLR0913 - each is one option
     note(f"{counted(len(done), 'component')} brought to {to}; {there} {'was' if there == 1 else 'were'} there.")
 
 
-@files_app.command(usage="Usage: recordroom files availability [ROOM] WHICH [OPTIONS]")
+@files_app.command(usage=usage("files availability", "WHICH"))
 def availability(*words: Words, room: Room = None, database: Database = None, json: Json = False) -> None:
     """Show how much of a component is in each location, in percent.
 
     WHICH is the component's id or its name.
+
+    For example:
+
+        recordroom files availability studio.room beauty
     """
     where, (which,) = placed(words, room, ("WHICH",))
     with open_session(where, database) as session:
@@ -189,7 +189,7 @@ def availability(*words: Words, room: Room = None, database: Database = None, js
         note("It is in no location.")
 
 
-@files_app.command(usage="Usage: recordroom files sweep [ROOM] LOCATION [OPTIONS]")
+@files_app.command(usage=usage("files sweep", "LOCATION"))
 def sweep(
     *words: Words,
     hours: Annotated[float, Parameter(name="--hours", help="Only what is older.")] = 24,
@@ -198,7 +198,12 @@ def sweep(
     database: Database = None,
     json: Json = False,
 ) -> None:
-    """Remove what transfers that crashed left on the disk of a location."""
+    """Remove what transfers that crashed left on the disk of a location.
+
+    For example:
+
+        recordroom files sweep studio.room work --at work=/mnt/work
+    """
     where, (location,) = placed(words, room, ("LOCATION",))
     with _session(where, database, at, "chunked_id", mode="read") as session:
         count = session.locations[location].reached().sweep(hours * 3600)

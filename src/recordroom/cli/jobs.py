@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from ..errors import InvalidValue, NotFound
 from ..model.ids import as_id
+from .apps import group_of_commands, switch, usage
 from .output import counted, note, print_json, print_json_lines, print_table, say
 from .rooms import Json, Room, Wait, Words, open_session, placed
 
@@ -20,17 +21,12 @@ __all__ = ["job_app", "worker"]
 
 _LISTED = ("id", "type", "status", "progress", "user", "created", "attempts")
 
-job_app = App(
-    name="job",
-    help="Work that the room does later: list, show, cancel, retry.",
-    help_format="plaintext",
-    help_epilogue="Exit codes and more: recordroom --help",
-)
+job_app = group_of_commands("job", "Work that the room does later: list, show, cancel, retry.")
 
 
 def worker(
     *words: Words,
-    once: Annotated[bool, Parameter(name="--once", negative=(), help="Do what waits, and end.")] = False,
+    once: Annotated[bool, switch("--once", "Do what waits, and end.")] = False,
     lease: Annotated[float, Parameter(name="--lease", help="Seconds until a worker that died is replaced.")] = 60.0,
     wait: Wait = 0.0,
     room: Room = None,
@@ -65,7 +61,7 @@ def worker(
         say(f"{counted(count, 'job', 'jobs')} done or tried")
 
 
-@job_app.command(name="list", usage="Usage: recordroom job list [ROOM] [OPTIONS]")
+@job_app.command(name="list", usage=usage("job list"))
 def list_(
     *words: Words,
     status: Annotated[
@@ -75,7 +71,12 @@ def list_(
     room: Room = None,
     json: Json = False,
 ) -> None:
-    """List jobs, newest first."""
+    """List jobs, newest first.
+
+    For example:
+
+        recordroom job list studio.room --status failed
+    """
     where, _ = placed(words, room, [])
     text = "Job where status is $status" if status else "Job"
     named: dict[str, Any] = {"status": status} if status else {}
@@ -94,9 +95,14 @@ def _row(job: Entity) -> tuple[Any, ...]:
     return str(job["id"]), job["type"], job["status"], job["progress"], user, created, job["attempts"]
 
 
-@job_app.command(usage="Usage: recordroom job show [ROOM] ID [OPTIONS]")
+@job_app.command(usage=usage("job show", "ID"))
 def show(*words: Words, room: Room = None, json: Json = False) -> None:
-    """Show a job: what it is about, what came of it, and its log."""
+    """Show a job: what it is about, what came of it, and its log.
+
+    For example:
+
+        recordroom job show studio.room 01890a5d-ac96-774b-bcce-b302099a8057
+    """
     where, (which,) = placed(words, room, ["ID"])
     with open_session(where, None) as session:
         job = _job(session, which)
@@ -111,15 +117,25 @@ def show(*words: Words, room: Room = None, json: Json = False) -> None:
             say(f"{name}: {value}" if name != "log" else f"log:\n{value.rstrip()}")
 
 
-@job_app.command(usage="Usage: recordroom job cancel [ROOM] ID [OPTIONS]")
+@job_app.command(usage=usage("job cancel", "ID"))
 def cancel(*words: Words, room: Room = None, json: Json = False) -> None:
-    """Call a job off; one that is running stops soon, and nothing of it is kept."""
+    """Call a job off; one that is running stops soon, and nothing of it is kept.
+
+    For example:
+
+        recordroom job cancel studio.room 01890a5d-ac96-774b-bcce-b302099a8057
+    """
     _change(words, room, "cancel", "cancelled", json=json)
 
 
-@job_app.command(usage="Usage: recordroom job retry [ROOM] ID [OPTIONS]")
+@job_app.command(usage=usage("job retry", "ID"))
 def retry(*words: Words, room: Room = None, json: Json = False) -> None:
-    """Queue a job that failed or was cancelled again."""
+    """Queue a job that failed or was cancelled again.
+
+    For example:
+
+        recordroom job retry studio.room 01890a5d-ac96-774b-bcce-b302099a8057
+    """
     _change(words, room, "retry", "queued again", json=json)
 
 

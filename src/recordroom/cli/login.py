@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from cyclopts import Parameter
 
 from ..errors import Error, KeyringUnavailable, MissingExtra, NotAuthenticated
+from .apps import switch
 from .output import complain, note, print_json, say
 from .rooms import Json, UsageError
 
@@ -52,24 +53,15 @@ def login(  # noqa: PLR0913 - each is an option
     ] = None,
     set_password: Annotated[
         bool,
-        Parameter(
-            name="--set-password", negative=(), show_default=False, help="With a one-time code: ask for a new password."
-        ),
+        switch("--set-password", "With a one-time code: ask for a new password."),
     ] = False,
     password_stdin: Annotated[
         bool,
-        Parameter(
-            name="--password-stdin", negative=(), show_default=False, help="Read the password from standard input."
-        ),
+        switch("--password-stdin", "Read the password from standard input."),
     ] = False,
     api_key: Annotated[
         bool,
-        Parameter(
-            name="--api-key",
-            negative=(),
-            show_default=False,
-            help="Keep a new API key, not the session of this log-in.",
-        ),
+        switch("--api-key", "Keep a new API key, not the session of this log-in."),
     ] = False,
     days: Annotated[int | None, Parameter(name="--days", help="How long the API key lasts; for ever without.")] = None,
     profile: ProfileName = None,

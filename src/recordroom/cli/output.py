@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = [
-    "Progress",
     "complain",
     "complain_with_facts",
     "counted",
@@ -30,7 +28,6 @@ __all__ = [
     "print_json_lines",
     "print_table",
     "print_text",
-    "progress_bar",
     "say",
 ]
 
@@ -167,36 +164,3 @@ def _fitting(names: Sequence[str], texts: Sequence[Sequence[str]], width: int) -
         if left < 0:
             return max(position, 1)
     return len(names)
-
-
-# --- progress -----------------------------------------------------------------------------------------
-
-
-# Is told how many rows are done, and how many there are in all where that is known.
-Progress = Callable[[int, "int | None"], None]
-
-
-@contextmanager
-def progress_bar(what: str, total: int | None = None) -> Iterator[Progress | None]:
-    """A bar on stderr while the block runs; None (and no bar) where that is not a terminal."""
-    out = console(stderr=True)
-    if not out.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("rows"),
-        TimeElapsedColumn(),
-    )
-    with Bar(*columns, console=out, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-
-        def tell(done: int, known: int | None) -> None:
-            bar.update(task, completed=done, total=known if known is not None else total)
-
-        yield tell

@@ -6,8 +6,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from .apps import group_of_commands, switch
 from .output import note, print_json, print_table, say
 from .rooms import Json
 
@@ -17,12 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["profile_app"]
 
-profile_app = App(
-    name="profile",
-    help="Name rooms, and say which is used where none is named.",
-    help_format="plaintext",
-    help_epilogue="Exit codes and more: recordroom --help",
-)
+profile_app = group_of_commands("profile", "Name rooms, and say which is used where none is named.")
 
 _Name = Annotated[str, Parameter(help="The name of the profile.")]
 
@@ -37,14 +33,9 @@ def add(  # noqa: PLR0913 - each is an option
     user: Annotated[str | None, Parameter(name="--user", help="Who you are there.")] = None,
     api_key: Annotated[
         bool,
-        Parameter(
-            name="--api-key",
-            negative=(),
-            show_default=False,
-            help="Ask for an API key, or read it from standard input.",
-        ),
+        switch("--api-key", "Ask for an API key, or read it from standard input."),
     ] = False,
-    use: Annotated[bool, Parameter(name="--use", negative=(), show_default=False, help="Make it the default.")] = False,
+    use: Annotated[bool, switch("--use", "Make it the default.")] = False,
     json: Json = False,
 ) -> None:
     """Add a profile, or replace one of the same name. The first is the default.

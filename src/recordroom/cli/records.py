@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from ..errors import MultipleResults, NotFound
 from ..model.ids import as_id, show_id
+from .apps import repeated
 from .output import counted, note, print_json_lines, print_table
 from .rooms import Database, Json, Room, Words, open_session, placed
 
@@ -122,7 +123,7 @@ def search(
     *words: Words,
     type_: Annotated[
         list[str] | None,
-        Parameter(name="--type", negative=(), show_default=False, help="Only entities of this type (repeat for more)."),
+        repeated("--type", "Only entities of this type (repeat for more)."),
     ] = None,
     limit: Limit = 20,
     room: Room = None,

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from cyclopts import Parameter
 
+from ..client.bars import bar_of_rows
 from ..query import syntax
-from .output import counted, note, print_json, print_table, print_text, progress_bar, say
+from .apps import repeated, switch
+from .output import counted, note, print_json, print_table, print_text, say
 from .rooms import STREAM, Database, Json, Room, UsageError, Wait, Words, open_session, placed
 
 if TYPE_CHECKING:
@@ -36,20 +38,11 @@ Delimiter = Annotated[str, Parameter(name="--delimiter", help="What separates th
 Encoding = Annotated[str, Parameter(name="--encoding", help="The encoding of CSV and JSON lines.")]
 Nulls = Annotated[
     list[str] | None,
-    Parameter(
-        name="--null",
-        negative=(),
-        help="A text that stands for a missing value in CSV (repeat for more). [default: the empty text]",
-    ),
+    repeated("--null", "A text that stands for a missing value in CSV (repeat for more). [default: the empty text]"),
 ]
 NoHeader = Annotated[
     bool,
-    Parameter(
-        name="--no-header",
-        negative=(),
-        show_default=False,
-        help="CSV without a line of names; columns are called 1, 2, …",
-    ),
+    switch("--no-header", "CSV without a line of names; columns are called 1, 2, …"),
 ]
 
 
@@ -59,18 +52,11 @@ NoHeader = Annotated[
 def query(  # noqa: PLR0913 - the options of the command
     *words: Words,
     rows: Annotated[int, Parameter(name=["--rows", "-n"], help="Show at most so many rows.")] = ROWS,
-    all_: Annotated[bool, Parameter(name="--all", negative=(), show_default=False, help="Show every row.")] = False,
-    count: Annotated[
-        bool, Parameter(name="--count", negative=(), show_default=False, help="Only count the rows.")
-    ] = False,
+    all_: Annotated[bool, switch("--all", "Show every row.")] = False,
+    count: Annotated[bool, switch("--count", "Only count the rows.")] = False,
     explain: Annotated[
         bool,
-        Parameter(
-            name="--explain",
-            negative=(),
-            show_default=False,
-            help="Show the statement and the database's plan instead.",
-        ),
+        switch("--explain", "Show the statement and the database's plan instead."),
     ] = False,
     at: Past = None,
     room: Room = None,
@@ -233,20 +219,11 @@ def import_(  # noqa: PLR0913 - the options of the command
     ] = None,
     map_: Annotated[
         list[str] | None,
-        Parameter(
-            name="--map",
-            negative=(),
-            show_default=False,
-            help="column=attribute, where the names differ (repeat for more).",
-        ),
+        repeated("--map", "column=attribute, where the names differ (repeat for more)."),
     ] = None,
     reference: Annotated[
         list[str] | None,
-        Parameter(
-            name="--reference",
-            negative=(),
-            help="attribute=key or attribute=column:key: how a reference is found (repeat for more).",
-        ),
+        repeated("--reference", "attribute=key or attribute=column:key: how a reference is found (repeat for more)."),
     ] = None,
     unresolved: Annotated[
         Literal["error", "null"],
@@ -263,18 +240,11 @@ def import_(  # noqa: PLR0913 - the options of the command
     ] = None,
     atomic: Annotated[
         bool,
-        Parameter(
-            name="--atomic",
-            negative=(),
-            show_default=False,
-            help="One commit: all rows or none (the file is held in memory).",
-        ),
+        switch("--atomic", "One commit: all rows or none (the file is held in memory)."),
     ] = False,
     ignore_extra: Annotated[
         bool,
-        Parameter(
-            name="--ignore-extra", negative=(), show_default=False, help="Pass over columns that are not attributes."
-        ),
+        switch("--ignore-extra", "Pass over columns that are not attributes."),
     ] = False,
     batch_size: Annotated[int, Parameter(name="--batch-size", help="Rows of one commit.")] = 10_000,
     notes: Annotated[str | None, Parameter(name="--notes", help="What the history says about these commits.")] = None,
@@ -314,7 +284,7 @@ def import_(  # noqa: PLR0913 - the options of the command
         raise UsageError(f"--batch-size takes a number from 1, not {batch_size}")
     with (
         open_session(where, database, mode="write", wait=wait) as session,
-        progress_bar(f"import {type_name}") as progress,
+        bar_of_rows(f"import {type_name}") as progress,
     ):
         report = import_rows(
             session,
@@ -421,7 +391,7 @@ def export(  # noqa: PLR0913 - the options of the command
         raise UsageError("writing to stdout needs --format")
     tree = parse(text)
     target: Any = sys.stdout.buffer if file == STREAM else Path(file)
-    with open_session(where, database) as session, progress_bar(f"export {tree.type}") as progress:
+    with open_session(where, database) as session, bar_of_rows(f"export {tree.type}") as progress:
         asked = session if at is None else session.at(_moment(at))
         options = _options(delimiter, encoding, null, no_header)
         report = export_rows(asked.query(tree), target, format_, options=options, progress=progress)

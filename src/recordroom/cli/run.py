@@ -10,10 +10,10 @@ from cyclopts import App, CycloptsError, Group
 
 from ..errors import Error
 from . import (
-    accounts,
     copying,
     demo,
     files,
+    groups,
     jobs,
     login,
     profiles,
@@ -22,9 +22,12 @@ from . import (
     schema,
     serve,
     templates,
+    tokens,
     upkeep,
+    users,
     webhooks,
 )
+from .apps import EPILOGUE, usage
 from .output import complain, complain_with_facts
 from .rooms import STREAM, UsageError
 
@@ -33,7 +36,6 @@ __all__ = ["make_app", "run"]
 FAILED, WRONG_USAGE, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
 
 _ABOUT = "Keep structured records, ask about them, and never lose what was there before."
-_HELP = "Exit codes and more: recordroom --help"
 _MORE = f"""\
 A room is a folder, postgresql://user@host/database, or a server, https://host.
 Give it as the first argument, with --room, in RECORDROOM_URL, or in a profile.
@@ -44,13 +46,13 @@ For example:
   recordroom import studio.room Task tasks.csv --key name
   recordroom query studio.room 'Task where project.name is "Bunny" and bid > 5'
 
-With --json, results on stdout are one JSON document, or for query, history and
-search one JSON object a line. An error is one line on stderr; with --json a
-line of JSON with its code, message and details follows it.
+With --json, results on stdout are one JSON document, or for query, history,
+search, files list and job list one JSON object a line. An error is one line on
+stderr; with --json a line of JSON with its code, message and details follows it.
 
 Exit codes:
-  0  it worked               2  wrong usage             130  interrupted
-  {FAILED}  the work failed         {upkeep.FOUND_PROBLEMS}  check found problems  141  output not read
+  0  it worked               2  wrong usage           {INTERRUPTED}  interrupted
+  {FAILED}  the work failed         {upkeep.FOUND_PROBLEMS}  check found problems  {PIPE_CLOSED}  output not read
 """
 
 
@@ -70,38 +72,35 @@ def make_app() -> App:
         version=_version,
         suppress_keyboard_interrupt=False,
     )
-    groups = ("Begin", "Servers", "Accounts", "Schema", "Rows and records", "Upkeep")
-    start, far, people, shape, data, care = map(Group.create_ordered, groups)
-    schema.schema_app.group = (shape,)
-    templates.template_app.group = (shape,)
-    profiles.profile_app.group = (far,)
-    webhooks.webhook_app.group = (care,)
-    jobs.job_app.group = (care,)
-    files.files_app.group = (data,)
-    app.command(files.files_app)
-    app.command(profiles.profile_app)
-    for each in accounts.account_apps:
-        each.group = (people,)
-        app.command(each)
-    app.command(webhooks.webhook_app)
-    app.command(jobs.job_app)
-    app.command(schema.schema_app)
-    app.command(templates.template_app)
-    commands: tuple[tuple[Group, str, Callable[..., object], str], ...] = (
+    app["--help"].group = app["--version"].group = Group("About", sort_key=-1)
+    titles = ("Begin", "Rows and records", "Schema", "Servers and profiles", "Serving others", "Accounts", "Upkeep")
+    start, data, shape, far, near, people, care = map(Group.create_ordered, titles)
+    commands: tuple[tuple[Group, str, Callable[..., object] | App, str], ...] = (
         (start, "demo", demo.demo, ""),
         (start, "init", upkeep.init, "[ROOM]"),
+        (data, "query", rows.query, "[ROOM] QUERY"),
+        (data, "search", records.search, "[ROOM] TEXT"),
+        (data, "history", records.history, "[ROOM] TYPE WHICH"),
+        (data, "import", rows.import_, "[ROOM] TYPE FILE"),
+        (data, "export", rows.export, "[ROOM] QUERY FILE"),
+        (data, "files", files.files_app, ""),
+        (shape, "schema", schema.schema_app, ""),
+        (shape, "template", templates.template_app, ""),
+        (shape, "types", schema.types, "[ROOM]"),
         (far, "login", login.login, "[URL]"),
         (far, "logout", login.logout, "[URL]"),
         (far, "whoami", login.whoami, "[URL]"),
-        (shape, "types", schema.types, "[ROOM]"),
-        (data, "query", rows.query, "[ROOM] QUERY"),
-        (data, "import", rows.import_, "[ROOM] TYPE FILE"),
-        (data, "export", rows.export, "[ROOM] QUERY FILE"),
-        (data, "history", records.history, "[ROOM] TYPE WHICH"),
-        (data, "search", records.search, "[ROOM] TEXT"),
-        (care, "serve", serve.serve, "[ROOM]"),
-        (care, "config", serve.config, "[ROOM]"),
-        (care, "worker", jobs.worker, "[ROOM]"),
+        (far, "profile", profiles.profile_app, ""),
+        (near, "serve", serve.serve, "[ROOM]"),
+        (near, "config", serve.config, "[ROOM]"),
+        (near, "worker", jobs.worker, "[ROOM]"),
+        (near, "job", jobs.job_app, ""),
+        (near, "webhook", webhooks.webhook_app, ""),
+        (people, "user", users.user_app, ""),
+        (people, "group", groups.group_app, ""),
+        (people, "role", groups.role_app, ""),
+        (people, "rule", groups.rule_app, ""),
+        (people, "token", tokens.token_app, ""),
         (care, "check", upkeep.check, "[ROOM]"),
         (care, "compact", upkeep.compact, "[ROOM]"),
         (care, "backup", copying.backup, "[ROOM] FOLDER"),
@@ -111,8 +110,12 @@ def make_app() -> App:
         (care, "settings", upkeep.settings, "[ROOM]"),
     )
     for position, (group, name, command, words) in enumerate(commands):
-        usage = f"Usage: recordroom {name} {words} [OPTIONS]".replace("  ", " ")
-        app.command(command, name=name, group=group, usage=usage, sort_key=position, help_epilogue=_HELP)
+        if isinstance(command, App):
+            command.group, command.sort_key = (group,), position
+            app.command(command)
+        else:
+            line = usage(name, words, room="")
+            app.command(command, name=name, group=group, usage=line, sort_key=position, help_epilogue=EPILOGUE)
     return app
 
 
@@ -149,15 +152,22 @@ def _run(given: list[str]) -> int:
 
 def _wrong_usage(error: CycloptsError | UsageError, given: list[str]) -> int:
     command = " ".join(["recordroom", *_command(given)])
-    complain(f"{str(error).strip()} (see {command} --help)")
+    complain(f"{_reason(str(error).strip())} (see {command} --help)")
     return WRONG_USAGE
 
 
+def _reason(text: str) -> str:
+    """What is wrong; the list of commands only where it is whole and no name is close."""
+    reason, _, listed = text.partition(" Available commands:")
+    return reason if "Did you mean" in reason or "..." in listed else text
+
+
 def _command(given: list[str]) -> list[str]:
-    names = [name for name in given if not name.startswith("-")]
-    known = {"schema": 2, "template": 2, "profile": 2, "webhook": 2, "job": 2, "files": 2} | {
-        each.name[0]: 2 for each in accounts.account_apps
-    }
-    if not names or names[0] not in set(make_app()):
-        return []
-    return names[: known.get(names[0], 1)]
+    """The command that was meant, as far as it is one."""
+    app, found = make_app(), []
+    for name in (each for each in given if not each.startswith("-")):
+        if name not in set(app):
+            break
+        found.append(name)
+        app = app[name]
+    return found

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from ..errors import InvalidSchema, PermissionDenied
+from .apps import group_of_commands, switch, usage
 from .output import counted, note, print_json, print_text, say
 from .rooms import STREAM, Database, Json, Room, UsageError, Wait, Words, open_session, placed
 
@@ -17,24 +18,15 @@ if TYPE_CHECKING:
 
 __all__ = ["schema_app", "source_of", "types"]
 
-schema_app = App(
-    name="schema",
-    help="Show what a room's records are, plan a change, apply it.",
-    help_format="plaintext",
-    help_epilogue="Exit codes and more: recordroom --help",
-)
+schema_app = group_of_commands("schema", "Show what a room's records are, plan a change, apply it.")
 
 Drop = Annotated[
     bool,
-    Parameter(
-        name="--allow-drop",
-        negative=(),
-        help="Also drop types and attributes that the file does not have, with their values.",
-    ),
+    switch("--allow-drop", "Also drop types and attributes that the file does not have, with their values."),
 ]
 
 
-@schema_app.command(usage="Usage: recordroom schema show [ROOM] [OPTIONS]")
+@schema_app.command(usage=usage("schema show"))
 def show(*words: Words, room: Room = None, database: Database = None, json: Json = False) -> None:
     """Print the schema as TOML, in the form that `schema apply` reads.
 
@@ -54,7 +46,7 @@ def show(*words: Words, room: Room = None, database: Database = None, json: Json
         print_text(dump_text(schema))
 
 
-@schema_app.command(usage="Usage: recordroom schema plan [ROOM] FILE [OPTIONS]")
+@schema_app.command(usage=usage("schema plan", "FILE"))
 def plan(
     *words: Words, room: Room = None, database: Database = None, allow_drop: Drop = False, json: Json = False
 ) -> None:
@@ -69,7 +61,7 @@ def plan(
     _change(words, (room, database), allow_drop=allow_drop, json=json, apply=False, wait=0.0)
 
 
-@schema_app.command(usage="Usage: recordroom schema apply [ROOM] FILE [OPTIONS]")
+@schema_app.command(usage=usage("schema apply", "FILE"))
 def apply(
     *words: Words,
     room: Room = None,
@@ -136,6 +128,7 @@ def types(
     ] = None,
     room: Room = None,
     database: Database = None,
+    json: Json = False,
 ) -> None:
     """Write a module of types for your editor and type checker.
 
@@ -151,7 +144,10 @@ def types(
     with open_session(where, database) as session:
         schema = session.schema
     if output is None:
-        print_text(stubs(schema))
+        if json:
+            print_json({"types": list(schema), "module": stubs(schema)})
+        else:
+            print_text(stubs(schema))
         return
     path = Path(output)
     if path.suffix != ".py" or not path.stem.isidentifier():
@@ -160,4 +156,7 @@ def types(
         path.write_text(stubs(schema), encoding="utf-8")
     except OSError as error:
         raise PermissionDenied(what=f"writing {output}: {error.strerror}") from error
-    note(f"Wrote {counted(len(schema), 'type')} to {output}.")
+    if json:
+        print_json({"types": list(schema), "output": output})
+    else:
+        note(f"Wrote {counted(len(schema), 'type')} to {output}.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from ..errors import MissingExtra
+from .apps import repeated, switch
 from .output import note, print_json, print_json_lines, print_table, say
 from .rooms import VARIABLE, Json, Room, UsageError, Words, open_session
 
@@ -27,12 +29,12 @@ Cert = Annotated[str | None, Parameter(name="--tls-cert", help="The certificate,
 Key = Annotated[str | None, Parameter(name="--tls-key", help="Its key, a file (PEM).")]
 Proxy = Annotated[
     bool | None,
-    Parameter(name="--behind-proxy", negative=(), help="A proxy in front does TLS and says who the client is."),
+    switch("--behind-proxy", "A proxy in front does TLS and says who the client is."),
 ]
 Url = Annotated[str | None, Parameter(name="--url", help="The address that clients use, where it is another.")]
 Dialect = Annotated[
     tuple[str, ...] | None,
-    Parameter(name="--dialect", help="Another system's interface to answer too: ftrack.", negative=()),
+    repeated("--dialect", "Another system's interface to answer too: ftrack."),
 ]
 Template = Annotated[
     str | None, Parameter(name="--template", help="Give the room what it lacks of a template first, as template apply.")
@@ -48,21 +50,32 @@ LogFormat = Annotated[
 ]
 
 
-def serve(  # noqa: PLR0913 - each is a setting
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServeFlags:
+    """The settings that `serve` and `config` take as options."""
+
+    config: Config = None
+    host: Host = None
+    port: Port = None
+    workers: Workers = None
+    tls_cert: Cert = None
+    tls_key: Key = None
+    behind_proxy: Proxy = None
+    url: Url = None
+    dialect: Dialect = None
+    files: Files = None
+    log_level: LogLevel = None
+    log_format: LogFormat = None
+
+
+Flags = Annotated[ServeFlags, Parameter(name="*")]
+NO_FLAGS = ServeFlags()
+
+
+def serve(
     *words: Words,
-    config: Config = None,
-    host: Host = None,
-    port: Port = None,
-    workers: Workers = None,
-    tls_cert: Cert = None,
-    tls_key: Key = None,
-    behind_proxy: Proxy = None,
-    url: Url = None,
-    dialect: Dialect = None,
+    flags: Flags = NO_FLAGS,
     template: Template = None,
-    files: Files = None,
-    log_level: LogLevel = None,
-    log_format: LogFormat = None,
     room: Room = None,
     json: Json = False,
 ) -> None:
@@ -77,33 +90,18 @@ def serve(  # noqa: PLR0913 - each is a setting
         recordroom serve studio.room --template production --dialect ftrack
         recordroom serve --config /etc/recordroom/server.toml
     """
-    flags = _flags(
-        words, room, host=host, port=port, workers=workers, tls_cert=tls_cert, tls_key=tls_key,
-        behind_proxy=behind_proxy, url=url, dialects=dialect or None, files=files, log_level=log_level,
-        log_format=log_format,
-    )  # fmt: skip
-    loaded = _load(config, flags)  # what is wrong is said before anything starts
+    given = _given(words, room, flags)
+    loaded = _load(flags.config, given)  # what is wrong is said before anything starts
     if template is not None:
         _apply(loaded.settings.room, template)
     from ..server.process import main
 
-    main(lambda: _load(config, flags).settings, lambda started: _tell(started, as_json=json))
+    main(lambda: _load(flags.config, given).settings, lambda started: _tell(started, as_json=json))
 
 
-def config(  # noqa: PLR0913 - each is a setting
+def config(
     *words: Words,
-    config: Config = None,
-    host: Host = None,
-    port: Port = None,
-    workers: Workers = None,
-    tls_cert: Cert = None,
-    tls_key: Key = None,
-    behind_proxy: Proxy = None,
-    url: Url = None,
-    dialect: Dialect = None,
-    files: Files = None,
-    log_level: LogLevel = None,
-    log_format: LogFormat = None,
+    flags: Flags = NO_FLAGS,
     room: Room = None,
     json: Json = False,
 ) -> None:
@@ -116,22 +114,21 @@ def config(  # noqa: PLR0913 - each is a setting
 
         recordroom config --config server.toml --port 9000
     """
-    flags = _flags(
-        words, room, host=host, port=port, workers=workers, tls_cert=tls_cert, tls_key=tls_key,
-        behind_proxy=behind_proxy, url=url, dialects=dialect or None, files=files, log_level=log_level,
-        log_format=log_format,
-    )  # fmt: skip
-    lines = list(_load(config, flags).lines())
+    lines = list(_load(flags.config, _given(words, room, flags)).lines())
     if json:
         print_json({name: {"value": value, "from": source} for name, value, source in lines})
     else:
         print_table(["setting", "value", "from"], [[name, _shown(value), source] for name, value, source in lines])
 
 
-def _flags(words: tuple[str, ...], room: str | None, **flags: Any) -> dict[str, Any]:
+def _given(words: tuple[str, ...], room: str | None, flags: ServeFlags) -> dict[str, Any]:
+    """The settings that the command line says."""
     if len(words) > 1 or (words and room is not None):
         raise UsageError(f"expected the arguments [ROOM]; got {' '.join(map(repr, words))}")
-    return {"room": words[0] if words else room, **flags}
+    said = dataclasses.asdict(flags)
+    del said["config"]
+    dialects = said.pop("dialect") or None
+    return {"room": words[0] if words else room, "dialects": dialects, **said}
 
 
 def _load(config: str | None, flags: dict[str, Any]) -> Loaded:

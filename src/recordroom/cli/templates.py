@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cyclopts import App
-
+from .apps import group_of_commands, usage
 from .output import counted, note, print_json, print_table, print_text, say
 from .rooms import Json, Room, Wait, Words, open_session, placed
 
@@ -14,11 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["template_app"]
 
-template_app = App(
-    name="template",
-    help="Ready entity types with their rows: list them, show one, plan and apply it.",
-    help_format="plaintext",
-    help_epilogue="Exit codes and more: recordroom --help",
+template_app = group_of_commands(
+    "template", "Ready entity types with their rows: list them, show one, plan and apply it."
 )
 
 
@@ -80,7 +76,7 @@ def _rows(template: Template) -> dict[str, list[dict[str, object]]]:
     return found
 
 
-@template_app.command(usage="Usage: recordroom template plan [ROOM] NAME [OPTIONS]")
+@template_app.command(usage=usage("template plan", "NAME"))
 def plan(*words: Words, room: Room = None, json: Json = False) -> None:
     """Show what a room lacks of a template.
 
@@ -97,7 +93,7 @@ def plan(*words: Words, room: Room = None, json: Json = False) -> None:
     _tell(planned.lines, applied=False, revision=revision, json=json)
 
 
-@template_app.command(usage="Usage: recordroom template apply [ROOM] NAME [OPTIONS]")
+@template_app.command(usage=usage("template apply", "NAME"))
 def apply(*words: Words, room: Room = None, wait: Wait = 0.0, json: Json = False) -> None:
     """Give a room what it lacks of a template: types and rows, in one commit.
 

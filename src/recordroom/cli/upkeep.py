@@ -8,6 +8,7 @@ import msgspec
 from cyclopts import Parameter
 
 from ..errors import RoomLocked
+from .apps import repeated, switch
 from .output import counted, note, print_json, print_table, say
 from .rooms import Json, Room, UsageError, Wait, Words, open_session, placed, room_of
 
@@ -58,9 +59,7 @@ def init(
 
 def check(
     *words: Words,
-    digests: Annotated[
-        bool, Parameter(name="--digests", negative=(), help="Read the bytes of every component and verify them.")
-    ] = False,
+    digests: Annotated[bool, switch("--digests", "Read the bytes of every component and verify them.")] = False,
     room: Room = None,
     wait: Wait = 0.0,
     json: Json = False,
@@ -154,9 +153,7 @@ def settings(
     *words: Words,
     set_: Annotated[
         list[str] | None,
-        Parameter(
-            name="--set", negative=(), show_default=False, help="name=value: change a setting (repeat for more)."
-        ),
+        repeated("--set", "name=value: change a setting (repeat for more)."),
     ] = None,
     room: Room = None,
     json: Json = False,

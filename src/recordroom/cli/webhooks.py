@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from ..client.urls import is_server
 from ..errors import InvalidValue
 from ..model.ids import as_id, show_id
 from ..model.webhooks import Added, Again, DeadDelivery, Listed, NewWebhook, Retried
-from .output import counted, note, print_json, print_table, say
-from .rooms import Json, Room, Words, open_session, placed
+from .apps import group_of_commands, print_rows, usage
+from .asking import of_room, of_server
+from .output import counted, note, print_json, say
+from .rooms import Json, Room, Words, placed
 
 if TYPE_CHECKING:
     from ..store.async_room import AsyncRoom
@@ -22,15 +23,10 @@ __all__ = ["webhook_app"]
 
 T = TypeVar("T")
 
-webhook_app = App(
-    name="webhook",
-    help="Tell addresses of events, with signed requests.",
-    help_format="plaintext",
-    help_epilogue="Exit codes and more: recordroom --help",
-)
+webhook_app = group_of_commands("webhook", "Tell addresses of events, with signed requests.")
 
 
-@webhook_app.command(usage="Usage: recordroom webhook add [ROOM] URL [OPTIONS]")
+@webhook_app.command(usage=usage("webhook add", "URL"))
 def add(
     *words: Words,
     expression: Annotated[str, Parameter(name="--expression", help="Which events: an expression or a query.")] = "",
@@ -61,9 +57,14 @@ def add(
     say(added.secret)
 
 
-@webhook_app.command(name="list", usage="Usage: recordroom webhook list [ROOM] [OPTIONS]")
+@webhook_app.command(name="list", usage=usage("webhook list"))
 def list_(*words: Words, room: Room = None, json: Json = False) -> None:
-    """List webhooks, with what waits to be delivered and what was given up on."""
+    """List webhooks, with what waits to be delivered and what was given up on.
+
+    For example:
+
+        recordroom webhook list studio.room
+    """
     where, _ = placed(words, room, [])
 
     async def here(found: AsyncRoom) -> list[Listed]:
@@ -76,12 +77,19 @@ def list_(*words: Words, room: Room = None, json: Json = False) -> None:
         (show_id(each.id), each.url, each.expression or "*", each.user, each.active, each.waiting, each.dead)
         for each in hooks
     ]
-    _show(("id", "url", "expression", "user", "active", "waiting", "dead"), rows, ("waiting", "dead"), json=json)
+    print_rows(
+        ("id", "url", "expression", "user", "active", "waiting", "dead"), rows, numbers=("waiting", "dead"), json=json
+    )
 
 
-@webhook_app.command(usage="Usage: recordroom webhook dead [ROOM] [OPTIONS]")
+@webhook_app.command(usage=usage("webhook dead"))
 def dead(*words: Words, room: Room = None, json: Json = False) -> None:
-    """List deliveries that were given up on after a day of trying."""
+    """List deliveries that were given up on after a day of trying.
+
+    For example:
+
+        recordroom webhook dead studio.room --json
+    """
     where, _ = placed(words, room, [])
 
     async def here(found: AsyncRoom) -> list[DeadDelivery]:
@@ -91,10 +99,10 @@ def dead(*words: Words, room: Room = None, json: Json = False) -> None:
 
     found = _asked(where, here, "GET", "/v1/webhooks/dead", list[DeadDelivery])
     rows = [(show_id(each.webhook), each.revision, each.attempts, each.error) for each in found]
-    _show(("webhook", "revision", "attempts", "error"), rows, ("revision", "attempts"), json=json)
+    print_rows(("webhook", "revision", "attempts", "error"), rows, numbers=("revision", "attempts"), json=json)
 
 
-@webhook_app.command(usage="Usage: recordroom webhook retry [ROOM] [OPTIONS]")
+@webhook_app.command(usage=usage("webhook retry"))
 def retry(
     *words: Words,
     webhook: Annotated[
@@ -104,7 +112,13 @@ def retry(
     room: Room = None,
     json: Json = False,
 ) -> None:
-    """Try again what was given up on."""
+    """Try again what was given up on.
+
+    For example:
+
+        recordroom webhook retry studio.room
+        recordroom webhook retry studio.room --webhook 01890a5d-ac96-774b-bcce-b302099a8057 --revision 812
+    """
     where, _ = placed(words, room, [])
     if webhook is not None:
         try:
@@ -125,32 +139,8 @@ def retry(
         say(f"{counted(result.count, 'delivery', 'deliveries')} will be tried again")
 
 
-def _show(names: tuple[str, ...], rows: list[Any], numbers: tuple[str, ...], *, json: bool) -> None:
-    if json:
-        print_json([dict(zip(names, row, strict=True)) for row in rows])
-    else:
-        print_table(names, rows, numbers=numbers)
-
-
 def _asked(  # noqa: PLR0913 - the same question in two ways
     where: str, here: Callable[[AsyncRoom], Awaitable[T]], method: str, path: str, kind: type[T], body: Any = None
 ) -> T:
     """The answer of a server, or of the room itself."""
-    if not is_server(where):
-        return asyncio.run(_in_room(where, here))
-    from ..client.calls import Request
-
-    with open_session(where, "main") as session:
-        caller = session.transport.caller  # type: ignore[attr-defined]
-        found: T = caller.ask(Request(method=method, path=path, body=body, repeatable=method == "GET"), kind)
-        return found
-
-
-async def _in_room(where: str, here: Callable[[AsyncRoom], Awaitable[T]]) -> T:
-    from ..store.async_room import AsyncRoom
-
-    room = await AsyncRoom.open(where, create=False)
-    try:
-        return await here(room)
-    finally:
-        await room.close()
+    return of_server(where, method, path, kind, body) if is_server(where) else of_room(where, here)

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 from ..errors import Error, FileExists
 from ..files.accessor import Accessor
 from ..files.transfer import Source, checksum_of
+from .bars import bar_of_bytes
 from .entity import Entity
 
 __all__ = ["Carried", "Move", "Progress", "Tell", "carry", "told"]
@@ -136,31 +137,7 @@ def told(progress: Any, total: int) -> Iterator[_Told | None]:
     if progress is None or isinstance(progress, _Told):
         yield progress
     elif progress is True:
-        with bytes_bar("files", total) as tell:
+        with bar_of_bytes("files", total) as tell:
             yield None if tell is None else _Told(tell, total)
     else:
         yield _Told(progress, total)
-
-
-@contextlib.contextmanager
-def bytes_bar(what: str, total: int) -> Iterator[Callable[[int, int], object] | None]:
-    """A bar on stderr while the block runs; None (and no bar) where that is not a terminal."""
-    from rich.console import Console
-
-    out = Console(stderr=True)
-    if not out.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=out, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done, known: bar.update(task, completed=done, total=known)
