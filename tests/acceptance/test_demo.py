@@ -14,12 +14,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from rich.console import Console
 
 import recordroom as rr
 from recordroom.cli import main
 from recordroom.client.session import Session
 from recordroom.demo import run_demo
 from recordroom.demo.source import TABLES, data_folder
+from recordroom.demo.stage import Stage
 from recordroom.errors import MissingExtra, NotARoom, RoomLocked
 
 ROWS = 5000
@@ -145,6 +147,29 @@ def test_the_picture_is_a_picture(output: str, folder: Path) -> None:
     assert data.startswith(b"\x89PNG")
     assert int.from_bytes(data[16:20], "big") > 1000
     assert len(data) > 20_000
+
+
+def test_what_it_says_to_try_next_works_by_copy_and_paste(output: str, tmp_path: Path) -> None:
+    script = output.partition("Try next:")[2]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    if "export PATH=" not in script:
+        script = f"export PATH={Path(sys.executable).parent}:$PATH\n{script}"
+    done = subprocess.run(
+        ["bash", "-ec", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, done.stderr)
+    assert "[International]" in done.stdout
+    assert "Everything agrees" in done.stdout
+    assert (tmp_path / "july.parquet").exists()
+
+
+def test_commands_are_not_broken_on_a_narrow_terminal() -> None:
+    text = io.StringIO()
+    command = "recordroom query 'Flight where dest.faa is \"HNL\" order by dep_delay desc'"
+    Stage(Console(file=text, width=30)).code(command)
+
+    assert text.getvalue() == f"  {command}\n"
 
 
 def test_it_does_not_touch_a_folder_that_is_not_its_own(tmp_path: Path) -> None:

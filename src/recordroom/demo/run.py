@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,14 +106,22 @@ def _size(folder: Path) -> int:
 
 
 def _what_next(folder: Path, stage: Stage) -> None:
-    room = folder / ROOM
     stage.say()
     stage.say("Try next:")
     stage.code(f"""
-export RECORDROOM_URL={room}
+{_command_here()}
+export RECORDROOM_URL={shlex.quote(str(folder / ROOM))}
 recordroom query 'Flight where dest.faa is "HNL" order by dep_delay desc'
 recordroom history Airline UA
 recordroom search 'international'
 recordroom export 'Flight where month is 7' july.parquet
 recordroom schema show
 recordroom check""")
+
+
+def _command_here() -> str:
+    """What makes `recordroom` a command of the shell, where it is none yet: `make` runs it without that."""
+    beside = Path(sys.executable).with_name("recordroom")
+    if shutil.which("recordroom") is not None or not beside.exists():
+        return ""
+    return f"export PATH={shlex.quote(str(beside.parent))}:$PATH"

@@ -51,7 +51,8 @@ class Stage:
     def code(self, text: str) -> None:
         """Lines as a script would have them."""
         for line in text.strip("\n").splitlines():
-            self._console.print(Text(f"  {line}", style="cyan"))
+            # Never broken by us: it is there to be copied.
+            self._console.print(Text(f"  {line}", style="cyan"), soft_wrap=True)
 
     def table(self, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """A table; numbers stand at the right."""
