@@ -76,6 +76,45 @@ def test_references_and_lists_lead_to_nothing_hidden(
     assert "secret" not in str(text)
 
 
+def delete(session: Any, name: str, id: str) -> None:
+    session.delete(session.create(name, {"id": id}, reconstructing=True))
+    session.commit()
+
+
+def test_pairs_are_seen_where_both_halves_may_be(
+    outsider: Any, session: Any, hidden: dict[str, Any], project: Any
+) -> None:
+    group = session.create("Group", {"name": f"of {project['name']}"})
+    user = session.query("User where username is administrator").one()
+    given = session.create("Membership", {"user": user, "group": group})
+    listed = session.create("TypedContextList", {"name": "l", "project": project})
+    listed["items"].append(hidden["Shot"])
+    session.commit()
+    [made] = session.query(f"ListObject where list_id is {listed['id']}")
+
+    for name, id in (("Membership", given["id"]), ("ListObject", made["id"])):
+        assert outsider.get(name, id) is None
+        assert id not in [each["id"] for each in outsider.query(name)]
+        with pytest.raises(ftrack_api.exception.ServerError):
+            delete(outsider, name, id)
+        outsider.rollback()
+    assert session.query(f"ListObject where id is {made['id']}").one() is made
+
+
+def test_nobody_makes_a_pair_of_what_they_may_not_change(outsider: Any, session: Any, project: Any) -> None:
+    group = session.create("Group", {"name": f"of {project['name']}"})
+    session.commit()
+    me = outsider.query(f'User where username is "{outsider.api_user}"').one()
+
+    def join() -> None:
+        outsider.create("Membership", {"user": me, "group_id": group["id"]})
+        outsider.commit()
+
+    with pytest.raises(ftrack_api.exception.ServerError):
+        join()
+    assert session.query(f"Membership where group_id is {group['id']}").all() == []
+
+
 def test_writes_are_judged_by_the_rules(outsider: Any, session: Any, hidden: dict[str, Any], project: Any) -> None:
     own = outsider.create("Shot", {"name": "mine", "parent_id": project["id"]})
     outsider.commit()

@@ -81,3 +81,35 @@ def test_a_day_of_work(here: Stage) -> None:
     session.commit()
     assert session.query("Context").all() == session.query("AssetVersion").all() == session.query("Note").all() == []
     session.close()
+
+
+def test_versions_their_links_and_what_is_worked_out_of_them(here: Stage) -> None:
+    session = connected(here)
+    project = session.create("Project", {"name": "film", "full_name": "Film"})
+    shots = [session.create("Shot", {"name": f"sh{n}", "parent": project}) for n in range(2)]
+    assets = [session.create("Asset", {"name": each["name"], "parent": each}) for each in shots]
+    versions = [session.create("AssetVersion", {"asset": each}) for each in assets for _ in range(3)]
+    links = [session.create("AssetVersionLink", {"from": versions[n], "to": versions[n + 1]}) for n in range(4)]
+    listed = session.create("AssetVersionList", {"name": "l", "project": project})
+    entry = session.create("ListObject", {"list": listed, "entity": versions[0]})
+    versions[5]["uses_versions"].append(versions[0])
+    session.commit()
+    session.close()
+
+    session = connected(here)
+    found = session.query("select from.version, to.version from AssetVersionLink").all()
+    assert {each["id"] for each in links} < {each["id"] for each in found}
+    [unnamed] = [each for each in found if each["id"] not in {each["id"] for each in links}]
+    assert session.query(f"AssetVersionLink where id is {unnamed['id']}").one() is unnamed
+    assert session.get("ListObject", entry["id"])["entity_id"] == versions[0]["id"]
+    for each in (unnamed, session.get("AssetVersionLink", links[0]["id"])):
+        session.delete(each)
+    session.commit()
+    assert len(connected(here).query("AssetVersionLink").all()) == 3
+    text = "select asset.name, version from AssetVersion"
+    latest = session.query(f"{text} where is_latest_version is True order by asset.parent[Shot].name").all()
+    assert [(each["asset"]["name"], each["version"]) for each in latest] == [("sh0", 3), ("sh1", 3)]
+    ordered = session.query(f"{text} order by is_latest_version descending, version, asset.name").all()
+    assert [each["version"] for each in ordered] == [3, 3, 1, 1, 2, 2]
+    assert len(session.query("Asset where latest_version.version is 3 and parent[Shot].name is sh1").all()) == 1
+    session.close()

@@ -91,6 +91,21 @@ def test_a_pair_is_made_by_ids(session: Any, connect: Connect, halves: Halves) -
     assert rows(connect(), halves) == []
 
 
+def test_a_pair_of_which_only_the_id_is_said_is_read_and_deleted(
+    session: Any, connect: Connect, halves: Halves
+) -> None:
+    name, one, other, first, second = halves
+    made = session.create(name, {one: first, other: second})
+    session.commit()
+
+    last = connect()
+    said = last.create(name, {"id": made["id"]}, reconstructing=True)
+    assert (said[f"{one}_id"], said[other]["id"]) == (first["id"], second["id"])
+    last.delete(said)
+    last.commit()
+    assert rows(connect(), halves) == []
+
+
 def test_the_halves_may_be_given_one_after_the_other(session: Any, connect: Connect, halves: Halves) -> None:
     name, one, other, first, second = halves
     made = session.create(name, {one: first})

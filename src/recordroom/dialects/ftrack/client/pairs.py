@@ -124,14 +124,14 @@ class Pairs:
             raise ImmutableAttributeError(item.attributes.get(name))
         item._values[half] = value if given is None else show_id(given._id)
         if None not in item._identity():
-            self._session._unfinished.remove(item)
+            self._session._unfinished = [each for each in self._session._unfinished if each is not item]
             self._make(item)
 
     def delete(self, item: VirtualEntity) -> None:
         """A pair goes."""
         self._by_id.pop((item.entity_type, item._values.get("id", "")), None)
-        if None in item._identity():
-            self._session._unfinished.remove(item)
+        if self._is_unfinished(item):
+            self._session._unfinished = [each for each in self._session._unfinished if each is not item]
             return
         self.unlink(item)
 
@@ -157,6 +157,7 @@ class Pairs:
     def ends(self, item: VirtualEntity) -> tuple[Native, Native]:
         """The owner and the member. ServerError where one of them is not there."""
         pair = _pair(item._type)
+        self._fill(item)
         owner = self._find(item._type.fields[pair.owner].target, item._values.get(f"{pair.owner}_id"))
         if owner is not None:
             target = self._session.names.schema.attribute(owner._type, pair.attribute).target
@@ -164,6 +165,17 @@ class Pairs:
             if member is not None:
                 return owner, member
         raise ServerError(f"{item.entity_type}: {pair.owner} and {pair.member} have to be there")
+
+    def _is_unfinished(self, item: VirtualEntity) -> bool:
+        return any(each is item for each in self._session._unfinished)
+
+    def _fill(self, item: VirtualEntity) -> None:
+        """Find the halves of a pair of which only the id was said."""
+        if None in item._identity() and not self._is_unfinished(item):
+            found = self.get(item._type, item._values.get("id"))
+            if found is None:
+                raise ServerError(f"There is no {item.entity_type} {item._values.get('id')}")
+            item._values.update(found._values)
 
     def _find(self, name: str, key: Any) -> Native | None:
         found = None if key is None else self._session.get(name, key)
@@ -173,6 +185,8 @@ class Pairs:
         """One of its values; an entity is fetched where it is one."""
         if name == "id":
             return self.id_of(item)
+        if not self._is_unfinished(item):
+            self._fill(item)
         if name.endswith("_id"):
             return item._values.get(name)
         key = item._values.get(f"{name}_id")
