@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidValue, NoResult, NotUnique
@@ -17,18 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Production"]
 
 _SUBJECTS = {"Context": "context", "AssetVersion": "version", "User": "user", "List": "list", "Note": "in_reply_to"}
-# What belongs to the project of what it refers to.
-_HANGS_ON = (
-    ("TypedContext", "parent", "Context"),
-    ("Asset", "parent", "Context"),
-    ("AssetVersion", "asset", "Asset"),
-    ("Note", "context", "Context"),
-    ("Note", "version", "AssetVersion"),
-    ("Note", "in_reply_to", "Note"),
-    ("Timelog", "context", "Context"),
-    ("Appointment", "context", "Context"),
-    ("Manager", "context", "Context"),
-)
 
 
 class Production:
@@ -96,27 +84,12 @@ class Production:
     # --- moving ----------------------------------------------------------------------------------
 
     def move(self, context: Entity, parent: Entity) -> None:
-        """Put a context below another. Where that is of another project, all that hangs on it is from then on.
+        """Put a context below another. It is committed with the rest; the room sees to what hangs on it.
 
-        It is committed with the rest.
+        Where the parent is of another project, all that is from then on.
         """
-        project = parent["project"]
-        found = [] if context["project"] is project else [context, *self._hanging_on(context)]
         context["parent"] = parent
-        for each in found:
-            each["project"] = project
-
-    def _hanging_on(self, context: Entity) -> Iterator[Entity]:
-        schema = self._session.schema
-        owners = [context]
-        while owners:
-            below: list[Entity] = []
-            for name, reference, target in _HANGS_ON:
-                above = [each for each in owners if schema.is_a(each["entity_type"], target)]
-                if above:
-                    below += self._session.query(f"{name} where {reference} in $above", above=above).all()
-            yield from below
-            owners = below
+        context["project"] = parent["project"]
 
     # --- values that are handed down -------------------------------------------------------------
 

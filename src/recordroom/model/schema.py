@@ -27,8 +27,8 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     """One named attribute of an entity type.
 
     `default` is a raw scalar (see `kinds`). `computed` is a value expression of the query language, and so is
-    `initial`: what the room gives to new entities that leave the attribute without a value. `numbered` names the
-    reference within which it counts them: 1, 2, 3 …
+    `initial`: what the room gives to new entities that leave the attribute without a value, and with `follows` anew to
+    any where what it is made of changes. `numbered` names the reference within which it counts them: 1, 2, 3 …
     `target` names the type at the other end of a relation, or is "" for scalars. `of` is the kind of a
     mapping's values. `derived` and `inverse` are set only on attributes that the schema itself makes:
     `inverse` names the attribute of `target` that this one mirrors.
@@ -52,6 +52,7 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     pattern: str | None = None
     computed: str | None = None
     initial: str | None = None
+    follows: bool = False
     numbered: str = ""
     target: str = ""
     on_delete: OnDelete = "nullify"

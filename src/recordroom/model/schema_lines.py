@@ -25,7 +25,7 @@ def attribute_line(type_name: str, attribute: Attribute) -> str:
     if attribute.computed is not None:
         line += f" = {attribute.computed}"
     if attribute.initial is not None:
-        line += f", initially {attribute.initial}"
+        line += f", {'following' if attribute.follows else 'initially'} {attribute.initial}"
     if attribute.numbered:
         line += f", numbered within {attribute.numbered}"
     return line

@@ -229,6 +229,7 @@ _ALLOWED: dict[str, tuple[_Allowed, str]] = {
     "computed": (_scalar, "scalar kinds"),
     "default": (_scalar, "scalar kinds"),
     "initial": (lambda each: _has_column(each) and not each.multi, "scalar kinds that are not multi, and references"),
+    "follows": (lambda each: each.initial is not None, "attributes with initial"),
     "numbered": (lambda each: each.kind == "integer" and not each.multi, "integer"),
     "required": (_has_column, "scalar kinds and references"),
     "immutable": (_has_column, "scalar kinds and references"),

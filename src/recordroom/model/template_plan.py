@@ -20,7 +20,7 @@ from .template import Template, check_same
 
 __all__ = ["missing_schema"]
 
-_GIVEN = ("initial", "numbered")  # what the room gives by itself
+_GIVEN = ("initial", "follows", "numbered")  # what the room gives by itself
 _SAID = "the template has it as"
 
 

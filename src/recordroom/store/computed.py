@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import InvalidQuery, InvalidSchema, UnknownName
 from ..model.schema import Schema
-from ..query.initial import initial_of, initials_of
+from ..query.initial import Initial, initial_of, initials_of, is_of_the_commit, reads
 from ..query.resolve import resolve
 from ..query.syntax import Path, Query, Selected
 
@@ -32,13 +32,22 @@ def check_computed(schema: Schema) -> None:
 def _check_initials(schema: Schema, name: str) -> None:
     for attribute in schema.initials(name):
         try:
-            initial_of(schema, name, attribute)
+            _check_follows(initial_of(schema, name, attribute))
         except (InvalidQuery, UnknownName) as error:
             raise _wrong_initial(schema, name, attribute, error) from error
     try:
         initials_of(schema, name)
     except InvalidQuery as error:
         raise InvalidSchema(where=name, reason=f"initial: {error}", type=name, attribute="") from error
+
+
+def _check_follows(initial: Initial) -> None:
+    if not initial.attribute.follows or initial.value is None:
+        return
+    if is_of_the_commit(initial):
+        raise InvalidQuery(reason="what follows is made of the entity and of what it refers to, not of the commit")
+    if any(len(way) > 1 for way, _ in reads(initial.value)):
+        raise InvalidQuery(reason="what follows is made of what the entity itself refers to, nothing behind that")
 
 
 def _wrong_initial(schema: Schema, name: str, attribute: str, error: Exception) -> InvalidSchema:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ..errors import CreateCycle, Error, InvalidReference, MissingValue, NotFound
 from ..model.ids import show_id
+from ..query.initial import reads
 from .access_judging import judge_end
 from .attempt import Segment, Written
 from .deletes import cascade, clear_references
@@ -16,6 +17,7 @@ from .faults import Fault
 from .giving import give_values
 from .layout import layout_of, roots
 from .plans import FetchKeys, Plan
+from .regiving import give_anew
 from .telling import tell_given
 from .unique import settle_unique
 
@@ -30,6 +32,7 @@ def judge(segment: Segment) -> Plan[None]:
     if segment.new:
         segment.faults.settle()
         yield from give_values(segment)
+    yield from give_anew(segment)
     yield from _judge_references(segment)
     _judge_required(segment)
     segment.faults.settle()
@@ -128,7 +131,24 @@ def _wrong_references(
         if not written.attribute:
             yield Fault(kind, owner, NotFound(type=written.type, entity=show_id(owner)))
             continue
-        yield Fault(kind, owner, _invalid_reference(written, owner, each, elsewhere.get(each)))
+        error = _invalid_reference(written, owner, each, elsewhere.get(each))
+        if written.given and not _was_said(segment, written, owner):
+            error = InvalidReference(_of_given(segment, kind, written.attribute, error), **error.facts)
+        yield Fault(kind, owner, error)
+
+
+def _was_said(segment: Segment, written: Written, owner: bytes) -> bool:
+    return any(
+        not each.given and each.attribute == written.attribute and owner in each.owners for each in segment.written
+    )
+
+
+def _of_given(segment: Segment, kind: str, name: str, error: InvalidReference) -> str:
+    """What is wrong where the room found a value that cannot be: something is missing that it is made of."""
+    [initial] = [each for each in segment.layout(kind).initials if each.attribute.name == name]
+    made_of = [] if initial.value is None else sorted({way[0] for way, _ in reads(initial.value) if way})
+    found = f"a {error.facts['found']}" if "found" in error.facts else error.value
+    return f"{kind}.{name} has no value: set {' or '.join([*made_of, name])}. By itself it would be {found}, not a {error.target}."
 
 
 def _invalid_reference(written: Written, owner: bytes, value: bytes, found: str | None) -> InvalidReference:

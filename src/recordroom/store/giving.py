@@ -27,7 +27,7 @@ from .layout import Layout
 from .plans import Fetch, Plan, UpdateColumns
 from .sqltext import id_list, marked, quoted
 
-__all__ = ["found_values", "give_values"]
+__all__ = ["found_values", "give_values", "values_of"]
 
 Column = list[Any]
 Wave = list[tuple[Layout, Sequence[bytes]]]
@@ -66,6 +66,12 @@ def found_values(segment: Segment, news: list[New]) -> Plan[Found]:
     giver = _Giver(segment, news)
     yield from giver.find()
     return giver.given
+
+
+def values_of(segment: Segment, initial: Initial, type_name: str, ids: Sequence[bytes]) -> Plan[Column]:
+    """What the expression of an attribute gives for entities that are there, as everything is now."""
+    assert initial.value is not None, "numbers are given once"
+    return (yield from _Giver(segment, [])._column(initial.value, type_name, ids))
 
 
 # --- values ---------------------------------------------------------------------------------------

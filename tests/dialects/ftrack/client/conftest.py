@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ import pytest
 
 from tests.dialects.ftrack.client.dropins import Dropins, embedded_dropins, served_dropins
 from tests.dialects.ftrack.hubs import Stage
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import ftrack_api
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +29,25 @@ def connect(request: pytest.FixtureRequest, embedded_folder: Path, studio: Stage
     made = embedded_dropins(embedded_folder) if request.param == "embedded" else served_dropins(studio)
     with made as found:
         yield found
+
+
+@pytest.fixture(params=["unmodified", "embedded", "served"])
+def either(request: pytest.FixtureRequest, embedded_folder: Path, studio: Stage) -> Iterator[Callable[..., Any]]:
+    """As `connect`, for what both clients do: makes sessions of the unmodified one, or of the drop-in."""
+    if request.param != "unmodified":
+        with embedded_dropins(embedded_folder) if request.param == "embedded" else served_dropins(studio) as found:
+            yield found
+        return
+    made: list[Any] = []
+
+    def connected() -> Any:
+        given = {"auto_connect_event_hub": False, "schema_cache_path": False, "plugin_paths": []}
+        made.append(ftrack_api.Session(studio.server.url, api_key=studio.key, api_user=studio.user, **given))
+        return made[-1]
+
+    yield connected
+    for each in made:
+        each.close()
 
 
 @pytest.fixture

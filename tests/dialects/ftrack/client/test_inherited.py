@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.dialects.ftrack.client.dropins import embedded_dropins, served_dropins
-from tests.dialects.ftrack.hubs import Stage
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import ftrack_api
-
 Connect = Callable[..., Any]
 
 
-@pytest.fixture(params=["unmodified", "embedded", "served"])
-def connect(request: pytest.FixtureRequest, embedded_folder: Path, studio: Stage) -> Iterator[Connect]:
-    """Makes sessions of the unmodified client, or of the drop-in with a room in this process or behind a server."""
-    if request.param != "unmodified":
-        with embedded_dropins(embedded_folder) if request.param == "embedded" else served_dropins(studio) as found:
-            yield found
-        return
-    made = []
-
-    def connected(user: str = studio.user, key: str = studio.key) -> Any:
-        given = {"auto_connect_event_hub": False, "schema_cache_path": False, "plugin_paths": []}
-        made.append(ftrack_api.Session(studio.server.url, api_key=key, api_user=user, **given))
-        return made[-1]
-
-    yield connected
-    for each in made:
-        each.close()
+@pytest.fixture
+def connect(either: Connect) -> Connect:
+    """Makes sessions of either client."""
+    return either
 
 
 @pytest.fixture
