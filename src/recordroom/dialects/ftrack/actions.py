@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
-from ...errors import InvalidSettings
+from ...errors import InvalidRequest, InvalidSettings
 from ...query.syntax import And, Compare, Literal, Path, Query, Selected
 from ...server.auth.identity import Identity
 from ...server.service import Service
 from ...server.settings import ServerSettings
+from .allowing import generate_signed_url, permissions
 from .asking import answered, question_of
 from .components import upload_metadata
 from .custom import configurations_of
@@ -21,6 +22,7 @@ from .people import PEOPLE
 from .pictures import Pictures
 from .reading import Reader
 from .schemas import VERSION, Described, schemas_of
+from .searching import search
 
 __all__ = ["ACTIONS", "Action", "Asked"]
 
@@ -102,10 +104,34 @@ async def query(asked: Asked, operation: dict[str, Any]) -> Any:
     return await answered(reader, question, asked.service.limits.page_rows)
 
 
+async def delayed_job(asked: Asked, operation: dict[str, Any]) -> Any:
+    """There is nothing of the kind here, which is said."""
+    kind = str(operation.get("job_type"))[:100]
+    raise InvalidRequest(reason=f"there is no job {kind!r} here; users come by single sign-on (docs/accounts.md)")
+
+
+async def compute_rollups(asked: Asked, operation: dict[str, Any]) -> Any:
+    """There is nothing of the kind here, which is said."""
+    raise InvalidRequest(
+        reason="there are no rollups here; ask for sums: select sum(bid), parent_id from Task group by …"
+    )
+
+
+async def complete_multipart_upload(asked: Asked, operation: dict[str, Any]) -> Any:
+    """There is nothing of the kind here, which is said."""
+    raise InvalidRequest(reason="files come in one piece here: to the one url that get_upload_metadata gives")
+
+
 ACTIONS: dict[str, Action] = {
     "query_server_information": server_information,
     "query_schemas": schemas,
     "query": query,
     "get_upload_metadata": upload_metadata,
+    "search": search,
+    "permissions": permissions,
+    "generate_signed_url": generate_signed_url,
+    "delayed_job": delayed_job,
+    "compute_rollups": compute_rollups,
+    "complete_multipart_upload": complete_multipart_upload,
     **PEOPLE,
 }

@@ -15,10 +15,10 @@ from .values import as_raw_id
 if TYPE_CHECKING:
     from .actions import Asked
 
-__all__ = ["PEOPLE"]
+__all__ = ["PEOPLE", "entity_of", "id_under"]
 
 
-def _id(operation: dict[str, Any], name: str) -> bytes:
+def id_under(operation: dict[str, Any], name: str) -> bytes:
     """The id under a name; InvalidValue where it is none."""
     value = operation.get(name)
     found = as_raw_id(str(operation["action"]), name, value) if isinstance(value, str) else None
@@ -33,50 +33,49 @@ async def reset_remote(asked: Asked, operation: dict[str, Any]) -> Any:
     """A new API key of a user."""
     if operation.get("reset_type") != "api_key" or operation.get("entity_type") != "User":
         raise InvalidRequest(reason="reset_remote takes the reset_type api_key of a User")
-    user = show_id(_id(operation, "entity_key"))
+    user = show_id(id_under(operation, "entity_key"))
     key = await asked.service.people.new_api_key(asked.identity, user)
     return {"action": "reset_remote", "data": {"api_key": key}}
 
 
 async def send_user_invite(asked: Asked, operation: dict[str, Any]) -> Any:
     """An invitation by mail."""
-    await asked.service.people.invite(asked.identity, [show_id(_id(operation, "user_id"))], asked.address)
+    await asked.service.people.invite(asked.identity, [show_id(id_under(operation, "user_id"))], asked.address)
     return {"action": "send_user_invite", "sent": True}
 
 
 async def get_widget_url(asked: Asked, operation: dict[str, Any]) -> Any:
     """The address of a page, with a token that ends soon."""
-    entity = None
-    if operation.get("entity_type") is not None:
-        native = _native((await asked.names())[str(operation["entity_type"])])
-        key = operation.get("entity_key")
-        only = key[0] if isinstance(key, list) and len(key) == 1 else key
-        entity = (native, _id({**operation, "entity_key": only}, "entity_key"))
+    entity = await entity_of(asked, operation)
     name, theme = str(operation.get("name")), operation.get("theme")
     path = await asked.service.people.page_path(asked.identity, name, entity, theme if isinstance(theme, str) else None)
     return {"action": "get_widget_url", "widget_url": f"{asked.address}{path}"}
 
 
+async def entity_of(asked: Asked, operation: dict[str, Any]) -> tuple[str, bytes] | None:
+    """The native type and the id of the entity that an operation is about; None where it names none."""
+    if operation.get("entity_type") is None:
+        return None
+    native = _native((await asked.names())[str(operation["entity_type"])])
+    key = operation.get("entity_key")
+    only = key[0] if isinstance(key, list) and len(key) == 1 else key
+    return native, id_under({**operation, "entity_key": only}, "entity_key")
+
+
 def _native(type: Type) -> str:
     """The type here; InvalidRequest where there are no such entities."""
     if not type.natives:
-        raise InvalidRequest(reason=f"there are no pages about {type.name}")
+        raise InvalidRequest(reason=f"{type.name} has no rows of its own here")
     return type.native
 
 
 async def encode_media(asked: Asked, operation: dict[str, Any]) -> Any:
     """A job that makes media playable."""
-    component = _id(operation, "component_id")
-    version = None if operation.get("version_id") is None else _id(operation, "version_id")
+    component = id_under(operation, "component_id")
+    version = None if operation.get("version_id") is None else id_under(operation, "version_id")
     keep = bool(operation.get("keep_original", True))
     job = await submit_encoding(asked.room, component, version, keep_original=keep)
     return {"action": "encode_media", "job_id": show_id(job)}
-
-
-async def delayed_job(asked: Asked, operation: dict[str, Any]) -> Any:
-    """There is nothing of the kind here, which is said."""
-    kind = str(operation.get("job_type"))[:100]
-    raise InvalidRequest(reason=f"there is no job {kind!r} here; users come by single sign-on (docs/accounts.md)")
 
 
 # --- roles ------------------------------------------------------------------------------------------------
@@ -89,26 +88,30 @@ async def _commit(asked: Asked, operations: list[Operation], action: str) -> Any
 
 async def add_role(asked: Asked, operation: dict[str, Any]) -> Any:
     """A user gets a role."""
-    user, role = _id(operation, "user_id"), _id(operation, "role_id")
+    user, role = id_under(operation, "user_id"), id_under(operation, "role_id")
     return await _commit(asked, [Link("User", "roles", [user], [role])], "add_user_security_role")
 
 
 async def remove_role(asked: Asked, operation: dict[str, Any]) -> Any:
     """A user has a role no more."""
-    user, role = _id(operation, "user_id"), _id(operation, "role_id")
+    user, role = id_under(operation, "user_id"), id_under(operation, "role_id")
     return await _commit(asked, [Unlink("User", "roles", [user], [role])], "remove_user_security_role")
 
 
 async def update_role(asked: Asked, operation: dict[str, Any]) -> Any:
     """A user gets another role in place of one."""
-    user, role, other = _id(operation, "user_id"), _id(operation, "role_id"), _id(operation, "new_role_id")
+    user, role, other = (
+        id_under(operation, "user_id"),
+        id_under(operation, "role_id"),
+        id_under(operation, "new_role_id"),
+    )
     operations: list[Operation] = [Unlink("User", "roles", [user], [role]), Link("User", "roles", [user], [other])]
     return await _commit(asked, operations, "update_user_security_role")
 
 
 async def grant_project(asked: Asked, operation: dict[str, Any]) -> Any:
     """A user works on a project."""
-    user, project = _id(operation, "user_id"), _id(operation, "project_id")
+    user, project = id_under(operation, "user_id"), id_under(operation, "project_id")
     made: list[Operation] = []
     if not await _memberships(asked, user, project):
         made.append(Create("ProjectMember", [new_id()], {"project": [project], "user": [user]}))
@@ -117,7 +120,7 @@ async def grant_project(asked: Asked, operation: dict[str, Any]) -> Any:
 
 async def revoke_project(asked: Asked, operation: dict[str, Any]) -> Any:
     """A user works on a project no more."""
-    found = await _memberships(asked, _id(operation, "user_id"), _id(operation, "project_id"))
+    found = await _memberships(asked, id_under(operation, "user_id"), id_under(operation, "project_id"))
     ended: list[Operation] = [Delete("ProjectMember", found)] if found else []
     return await _commit(asked, ended, "revoke_user_security_role_project")
 
@@ -138,7 +141,6 @@ PEOPLE = {
     "send_user_invite": send_user_invite,
     "get_widget_url": get_widget_url,
     "encode_media": encode_media,
-    "delayed_job": delayed_job,
     "add_user_security_role": add_role,
     "remove_user_security_role": remove_role,
     "update_user_security_role": update_role,
