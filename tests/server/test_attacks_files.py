@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -184,3 +185,39 @@ def test_processes_of_a_server_load_nothing_from_the_folder_that_it_runs_in(
         process.end()
 
     assert not (tmp_path / "planted").exists()
+
+
+def test_a_signed_address_ends_with_the_key_that_asked_for_it(yard: Yard) -> None:
+    component = yard.component("mallory", b"of mallory")
+    asked = {"grant": "api_key", "name": "brief", "user": "mallory"}
+    made = json.loads(yard.server.request("POST", "/v1/tokens", asked).data)
+    given = {"Authorization": f"Bearer {made['api_key']}"}
+    reading, writing = (
+        json.loads(yard.server.request("POST", f"/v1/files/{each}/url", {"method": method}, **given).data)["url"]
+        for method, each in (("GET", component), ("PUT", new()))
+    )
+    thumbnail = f"/component/thumbnail?id={component}&token={reading.partition('token=')[2]}"
+    assert (yard.plain("GET", reading).status, yard.plain("GET", thumbnail).status) == (200, 200)
+
+    [token] = [each for each in yard.session.query("Token where user.name is mallory") if each["name"] == "brief"]
+    yard.session.delete(token)
+    yard.session.commit()
+
+    for method, path in (("GET", reading), ("PUT", writing), ("GET", thumbnail)):
+        answer = yard.plain(method, path, b"x" if method == "PUT" else None)
+        assert answer.status in (401, 403), (method, path, answer.status, answer.data)
+    assert yard.plain("GET", url_of(yard, "mallory", component)).status == 200
+
+
+def test_a_signed_address_ends_with_its_user(yard: Yard) -> None:
+    component = yard.component("bob", b"of bob")
+    reading = url_of(yard, "bob", component)
+
+    yard.users["bob"]["active"] = False
+    yard.session.commit()
+    try:
+        assert yard.plain("GET", reading).status == 401
+    finally:
+        yard.users["bob"]["active"] = True
+        yard.session.commit()
+    assert yard.plain("GET", reading).status == 200

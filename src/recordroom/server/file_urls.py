@@ -1,7 +1,8 @@
 """Signed addresses: what anybody who has one may do with one component, for a short time, as the actor who asked for it.
 
 A token is a payload and its HMAC-SHA256 under a key of the room, which no one else knows. It names method, component and end;
-of an upload, size and MD5 too. The actor's rights are judged when it is used.
+of an upload, size and MD5 too. The actor's rights are judged when it is used, and whether the
+credential that asked for it is still good.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class FileToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, a
     name: str = ""
     size: int | None = None
     md5: str = ""
+    credential: bytes | None = None  # the Token entity that it ends with
 
 
 def sign_token(key: bytes, token: FileToken) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
-from ..errors import InvalidRequest, InvalidSettings, RequestTooLarge
+from ..errors import InvalidRequest, InvalidSettings, RequestTooLarge, TokenExpired
 from ..files.blobs import ANYTHING, PIECE, Blobs, Hashing, Incoming, Known, Wanted, open_blobs
 from ..files.collecting import Collected, collect_all
 from ..model.actor import OWNER, Actor
@@ -33,6 +33,7 @@ from ..store.room import Room
 from ..store.room_files import files_place
 from .digests import md5_base64, md5_hex
 from .file_urls import FileToken, read_token, sign_token
+from .holding import holds
 from .quotas import Quotas
 from .signed import FILES, RoomKey
 
@@ -262,8 +263,19 @@ class Files:
 
     # --- addresses ---
 
-    async def url(self, actor: Actor, component: bytes, request: FileUrlRequest, database: str = "main") -> FileUrl:
-        """An address below the server's that is good for a short time. Whether the actor may is judged when it is used."""
+    async def url(
+        self,
+        actor: Actor,
+        component: bytes,
+        request: FileUrlRequest,
+        database: str = "main",
+        *,
+        credential: bytes | None = None,
+    ) -> FileUrl:
+        """An address below the server's that is good for a short time, and as long as the Token `credential` is.
+
+        Whether the actor may is judged when it is used.
+        """
         most = self._service.limits.url_seconds
         if request.size is not None and not 0 <= request.size <= self._service.limits.file:
             raise RequestTooLarge(limit=self._service.limits.file)
@@ -271,7 +283,7 @@ class Files:
         md5 = md5_hex(request.md5)
         token = FileToken(
             method=request.method, component=component, database=database, expires=expires, actor=actor,
-            name=request.name[:500], size=request.size, md5=md5,
+            name=request.name[:500], size=request.size, md5=md5, credential=credential,
         )  # fmt: skip
         headers = {"Content-MD5": md5_base64(md5)} if md5 else {}
         if request.method == "PUT":
@@ -280,10 +292,12 @@ class Files:
         return FileUrl(url=f"/v1/files/{show_id(component)}?token={text}", headers=headers, expires=expires)
 
     async def token(self, text: str, component: bytes, method: str) -> FileToken:
-        """What a token says; InvalidSignature where it is not for this component and method."""
+        """What a token says; InvalidSignature where it is not for this component and method, TokenExpired where it has ended."""
         token = read_token(await self._key.read(), text, time.time())
         if (token.component, token.method) != (component, method):
             raise InvalidRequest(reason="the address is signed for something else")
+        if not await holds(self.room, token.actor, token.credential):
+            raise TokenExpired
         return token
 
 

@@ -15,10 +15,9 @@ from ..model.ids import as_id, show_id
 from ..model.people import Invited
 from ..query.grammar import parse
 from ..query.request import QueryRequest
-from ..store.accounts import main_of, token_state
 from ..store.async_room import AsyncRoom
-from ..store.requests import now
 from .auth.identity import Identity
+from .holding import holds
 from .mail import MailSettings, send_mail
 from .signed import PAGES as PAGE_KEY
 from .signed import RoomKey, read_signed, signed
@@ -101,11 +100,7 @@ class People:
         return found
 
     async def _holds(self, ticket: PageTicket) -> bool:
-        token, room = ticket.token, self._service.room
-        if token is None:
-            return True
-        state = await room.read(room.requests.read(lambda catalogs: token_state(main_of(catalogs), token)))
-        return state is not None and state.good(now())
+        return await holds(self._service.room, ticket.actor, ticket.token)
 
     def staying(self, ticket: PageTicket) -> PageTicket:
         """The ticket of a browser that goes on looking."""

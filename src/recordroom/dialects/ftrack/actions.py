@@ -49,7 +49,7 @@ class Asked:
     async def reader(self) -> Reader:
         """What loads entities as the actor sees them."""
         found = Reader(self.room, await self.names())
-        found.pictures = Pictures(self.service, self.identity.actor, self.address)
+        found.pictures = Pictures(self.service, self.identity, self.address)
         return found
 
 

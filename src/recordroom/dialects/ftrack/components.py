@@ -160,5 +160,5 @@ async def upload_metadata(asked: Asked, operation: dict[str, Any]) -> Any:
     await files.check_writable(asked.room, component)
     _ = files.blobs  # where nothing says where bytes lie, that is said before they are sent
     request = FileUrlRequest(method="PUT", name=given.file_name, size=given.file_size, md5=given.checksum or "")
-    found = await files.url(asked.identity.actor, component, request)
+    found = await files.url(asked.identity.actor, component, request, credential=asked.identity.token)
     return {"url": asked.address + found.url, "headers": found.headers, "component_id": given.component_id}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...model.actor import Actor
 from ...model.files import FileUrlRequest
 from ...model.ids import show_id
+from ...server.auth.identity import Identity
 
 if TYPE_CHECKING:
     from ...server.service import Service
@@ -29,14 +29,16 @@ def picture(url: str | None) -> dict[str, str | None]:
 class Pictures:
     """The addresses that one who asks gets."""
 
-    def __init__(self, service: Service, actor: Actor, address: str) -> None:
+    def __init__(self, service: Service, identity: Identity, address: str) -> None:
         self._service = service
-        self._actor = actor
+        self._identity = identity
         self._address = address
 
     async def url(self, component: bytes | None) -> str:
         """Of the thumbnail of something, or of the picture for what has none."""
         if component is None:
             return f"{self._address}{NO_PICTURE}"
-        found = await self._service.files.url(self._actor, component, FileUrlRequest(method="GET"))
+        actor, credential = self._identity.actor, self._identity.token
+        request = FileUrlRequest(method="GET")
+        found = await self._service.files.url(actor, component, request, credential=credential)
         return picture_url(self._address, show_id(component), found.url)

@@ -21,8 +21,9 @@ Row = Mapping[str, Any]
 class Asked:
     """A room and its schema, for one look."""
 
-    def __init__(self, room: AsyncRoom, schema: Schema) -> None:
+    def __init__(self, room: AsyncRoom, schema: Schema, credential: bytes | None = None) -> None:
         self.room = room
+        self.credential = credential  # the Token entity that the look ends with
         self.schema = schema
 
     async def rows(self, text: str, size: int, paths: Sequence[str] = (), **parameters: Any) -> tuple[list[Row], bool]:

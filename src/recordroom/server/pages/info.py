@@ -92,7 +92,9 @@ async def _picture(asked: Asked, files: Files, row: Row) -> str:
         return ""
     try:
         await files.found(asked.room, component)
-        return (await files.url(asked.room.actor, component, FileUrlRequest(method="GET"))).url
+        return (
+            await files.url(asked.room.actor, component, FileUrlRequest(method="GET"), credential=asked.credential)
+        ).url
     except Error:
         return ""
 

@@ -50,7 +50,9 @@ async def url(call: Call) -> None:
         await call.service.files.found(call.room, component, database)
     else:
         await call.service.files.check_writable(call.room, component, database)
-    await call.give(await call.service.files.url(call.identity.actor, component, request, database))
+    await call.give(
+        await call.service.files.url(call.identity.actor, component, request, database, credential=call.identity.token)
+    )
 
 
 async def _asking(call: Call, method: str) -> tuple[AsyncRoom, FileToken | None, str]:

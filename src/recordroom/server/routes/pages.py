@@ -62,7 +62,7 @@ async def _page(call: Call, name: str) -> None:
         ticket = await _ticket(call, given.get("token"))
         room = call.service.acting(ticket.actor)
         call.actor = ticket.actor.name
-        asked = Asked(room, await room.schema("main"))
+        asked = Asked(room, await room.schema("main"), ticket.token)
         context = await _content(call, asked, name, given)
     except Error as error:
         await _failed(call, error, theme)
