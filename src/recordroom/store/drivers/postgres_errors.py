@@ -92,14 +92,19 @@ def _first_line(error: psycopg.Error) -> str:
 
 def _too_long_for_index(error: psycopg.Error) -> InvalidValue:
     found = _INDEX_ROW.search(_first_line(error))
-    # Where the message has a name: "database.Root~unique~Type.attribute".
+    facts = {
+        "value": f"a value of {found and found[1]} bytes",
+        "expected": "at most 2,600 bytes, because it is unique or indexed",
+    }
+    # Where the message has a name: "database.Root~unique~Type.attribute". For the longest values it has none.
     type_name, _, attribute = ((found and found[2]) or "").rpartition("~")[2].partition(".")
+    if attribute:
+        return InvalidValue(type=type_name, attribute=attribute, **facts)
     return InvalidValue(
-        type=type_name or "an entity",
-        attribute=attribute or "one of its attributes",
-        value=f"a value of {found and found[1]} bytes",
-        expected="at most 2,600 bytes, because it is unique or indexed",
-    )
+        f"{facts['value'].capitalize()} is too long: on PostgreSQL what is unique or indexed, and the key of a mapping, has "
+        "2,600 bytes at most.",
+        type="", attribute="", **facts,
+    )  # fmt: skip
 
 
 def _violation(error: psycopg.IntegrityError) -> Violation:
