@@ -111,6 +111,19 @@ def test_an_address_opens_a_page_without_another_credential(studio: Studio) -> N
     assert 'data-theme="dark"' in text
 
 
+def test_what_only_clients_need_is_on_no_page(studio: Studio) -> None:
+    version = studio.session.create(
+        "AssetVersion", {"asset": studio.session.create("Asset", {"name": "a", "parent": studio.there["bbb"]})}
+    )
+    version["link_ids"]["an id of a client"] = "a member"
+    version["metadata"]["camera"] = "A"
+    studio.session.commit()
+    text = text_of(get(studio.session.widget_url("info", version)))
+
+    assert "camera" in text
+    assert "an id of a client" not in text
+
+
 def test_what_people_wrote_is_never_markup(studio: Studio) -> None:
     text = text_of(get(studio.session.widget_url("info", studio.there["animation 1"])))
 

@@ -24,6 +24,7 @@ _MEMBERS = 12
 _CHANGES = 12
 _NOT_AGAIN = ("name", "thumbnail", "notes")  # they have places of their own
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
+_NOT_FOR_PEOPLE = ("link_ids",)  # what clients call pairs of links
 
 
 async def entity_page(asked: Asked, files: Files, type_name: str, entity: bytes) -> Context:
@@ -147,7 +148,7 @@ def _member(schema: Schema, row: Row, called: list[str]) -> Link:
 async def _entries(asked: Asked, type_name: str, entity: bytes) -> list[tuple[str, Shown]]:
     found = []
     for attribute in asked.schema.attributes(type_name).values():
-        if attribute.kind == "mapping":
+        if attribute.kind == "mapping" and attribute.name not in _NOT_FOR_PEOPLE:
             request = MembersRequest(type=type_name, attribute=attribute.name, owners=[entity])
             members = await asked.room.members(request)
             entry = Attribute(name=attribute.name, kind=attribute.of)
