@@ -53,3 +53,46 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8"))
     there = [each for each in targets if "://" not in each]
     assert [each for each in there if not (document.parent / each).exists()] == []
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    found, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in found and page.suffix == ".md":
+            found.add(page)
+            targets = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+            waiting += [(page.parent / each).resolve() for each in targets if "://" not in each]
+    assert set(DOCUMENTS) - found == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_within_documents_lead_to_a_heading(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]*\.md)?#([\w-]+)\)", document.read_text(encoding="utf-8"))
+    assert [(page, at) for page, at in links if at not in anchors(document.parent / page if page else document)] == []
+
+
+def anchors(document: Path) -> set[str]:
+    """What a link into a page may name: its headings, as the hosts of code make anchors of them."""
+    titles = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in titles}
+
+
+def test_the_page_of_http_has_a_row_for_every_route() -> None:
+    from recordroom.server.routes import ROUTES
+
+    page = text_of("docs/http.md")
+    rows = set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", page, re.MULTILINE))
+    assert rows == {f"{each.method} {each.path}" for each in ROUTES}
+
+
+def test_the_page_of_running_a_server_has_every_setting() -> None:
+    import msgspec
+
+    from recordroom.server.settings import ServerSettings
+
+    page = text_of("docs/running.md")
+    rows = re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE)
+    named = {name.rpartition(".")[2] for row in rows for name in re.findall(r"`([\w.]+)`", row)}
+    for name, value in msgspec.to_builtins(ServerSettings()).items():
+        assert set(value if isinstance(value, dict) else [name]) <= named, name
