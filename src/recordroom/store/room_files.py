@@ -30,7 +30,9 @@ def files_place(where: str, setting: str | None) -> str:
     if setting:
         return setting
     if "://" in where:
-        reason = "files: a room in a database is told where the bytes of its components lie: settings --set files=…"
+        reason = (
+            "files: a room in a database has to be told where the bytes of its components lie (settings --set files=…)"
+        )
         raise InvalidSettings(where="the room's settings", reason=reason)
     return str(Path(where) / FOLDER)
 

@@ -20,6 +20,7 @@ from recordroom.dialects.ftrack.client.event.base import Event
 from recordroom.dialects.ftrack.client.event.expression import All, Condition, Expression, Not, Parser
 from recordroom.dialects.ftrack.client.event.expression import Any as AnyOf
 from recordroom.dialects.ftrack.client.event.hub import EventHub
+from recordroom.dialects.ftrack.client.event.link import Link
 from recordroom.dialects.ftrack.client.event.subscriber import Subscriber
 from recordroom.dialects.ftrack.client.event.subscription import Subscription
 from tests.dialects.ftrack.client.dropins import Dropins, embedded_dropins, served_dropins
@@ -347,6 +348,28 @@ def test_a_hub_connects_in_the_background_and_sends_what_waited(dropins: Dropins
 
     assert until(lambda: heard, listening)[0]["source"]["id"] == session.event_hub.id
     until(lambda: session.event_hub.connected, listening)
+
+
+def test_whoever_subscribes_while_a_hub_connects_hears_of_commits(
+    dropins: Dropins, unique: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = dropins().event_hub
+    heard: list[Any] = []
+    start = Link.start
+
+    def slow(self: Link, *, updates: bool) -> int:
+        position = start(self, updates=updates)
+        hub.subscribe("topic=ftrack.update", heard.append)
+        return position
+
+    monkeypatch.setattr(Link, "start", slow)
+    hub.connect()
+    monkeypatch.undo()
+    session = dropins()
+    session.create("User", {"username": unique("late")})
+    session.commit()
+
+    assert until(lambda: heard, hub)[0]["data"]["entities"][0]["entity_type"] == "User"
 
 
 def test_targets_reach_some_subscribers_of_all_sessions(hubs: list[EventHub]) -> None:
