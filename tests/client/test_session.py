@@ -324,6 +324,72 @@ def test_entities_follow_a_schema_that_changes_under_them(session: Session) -> N
         session.query("Task where size is 3")
 
 
+ADDED = """
+[Task.attributes]
+size = "integer"
+facts = "mapping"
+friends = { kind = "links", target = "Task" }
+"""
+
+
+def test_attributes_that_others_add_can_be_set_at_once(session: Session, other: Session) -> None:
+    task = session.create("Task", {"name": "t"})
+    session.commit()
+    theirs = other.get("Task", task["id"])
+    assert theirs is not None
+    session.apply_schema(ADDED)
+    theirs["size"] = 3
+    theirs["facts"] = {"a": "b"}
+    other.commit()
+
+    session.refresh(task)
+    assert (task["size"], dict(task["facts"])) == (3, {"a": "b"})
+
+
+@pytest.mark.parametrize("verb", ["create", "create_many", "ensure"])
+def test_attributes_that_others_add_can_be_created_with(session: Session, other: Session, verb: str) -> None:
+    task = session.create("Task", {"name": "t"})
+    session.commit()
+    theirs = other.get("Task", task["id"])
+    session.apply_schema(ADDED)
+    data = {"name": "u", "size": 3, "friends": [theirs]}
+    if verb == "create_many":
+        other.create_many("Task", {name: [value] for name, value in data.items()})
+    else:
+        getattr(other, verb)("Task", data)
+    other.commit()
+
+    assert session.query("Task where size is 3").one()["friends"] == [task]
+    with pytest.raises(UnknownAttribute, match="Did you mean 'size'"):
+        getattr(other, verb)("Task", {"sise": [3]})
+
+
+def test_entities_of_a_type_that_was_renamed_or_moved_say_so(session: Session, other: Session) -> None:
+    session.apply_schema("[Cut.attributes]\nname = 'text'\n[Take.attributes]\nname = 'text'")
+    session.create("Cut", {"name": "c"})
+    session.create("Take", {"name": "t"})
+    session.commit()
+    held = [
+        (each, *each.query("select name from Cut"), *each.query("select name from Take")) for each in (session, other)
+    ]
+    session.apply_schema(
+        "[Edit]\nwas = 'Cut'\n[Edit.attributes]\nlength = 'integer'\n"
+        "[Work]\nabstract = true\n[Work.attributes]\nlabel = 'text'\n[Take]\nextends = 'Work'"
+    )
+    for each, cut, take in held:
+        assert (cut["name"], take["name"]) == ("c", "t")
+        for act in (
+            lambda cut=cut: cut["length"],
+            lambda cut=cut: cut.__setitem__("length", 1),
+            lambda take=take: take["label"],
+            lambda take=take: take.__setitem__("label", "x"),
+        ):
+            with pytest.raises(UnknownType, match=r"renamed, dropped or put under another.*reset\(\)"):
+                act()
+        assert each.query("Edit").one()["length"] is None
+        assert each.query("Take").one()["label"] is None
+
+
 # --- contexts and endings -------------------------------------------------------------------------
 
 

@@ -53,6 +53,7 @@ def create_many(session: Session, type_name: str, data: Any) -> NewEntities:
     facts = session._facts(type_name)
     with paused_collector:
         given = _columns(data, facts)
+        facts = session._facts_having(facts, given)
         count = len(next(iter(given.values()), ()))
         columns: dict[str, list[Any]] = {}
         related: dict[str, list[Any]] = {}

@@ -68,7 +68,10 @@ class Editor:
         try:
             edits = {name: checkers[name](value) for name, value in data.items()} if data else {}
         except (KeyError, WrongValue):
-            edits, related = self._edits_one_by_one(maker.facts, data or _NOTHING)
+            data = data or _NOTHING
+            if self._session._facts_having(maker.facts, data) is not maker.facts:
+                return self.create(given, data)
+            edits, related = self._edits_one_by_one(maker.facts, data)
         each = edits.pop("id", None) or new_id()
         session = self._session
         with session._lock:
@@ -144,6 +147,10 @@ class Editor:
         """Give one attribute a new local value."""
         facts = entity._facts
         check = facts.checkers.get(name)
+        if check is None and name not in facts.attributes:
+            self._session._attribute(entity, name)
+            facts = entity._facts
+            check = facts.checkers.get(name)
         if check is None and name in facts.many:
             self._session._relations.assign(entity, name, value)
             return

@@ -70,7 +70,7 @@ def _given(facts: TypeFacts, name: str, value: Any, raw: Any) -> Any:
 
 def ensure(session: Session, type_name: str, data: Mapping[str, Any], keys: tuple[str, ...] | None) -> Entity:
     """The entity with these values: one that is recorded, one that is committed, or a new one."""
-    facts = session._facts(type_name)
+    facts = session._facts_having(session._facts(type_name), data)
     names = tuple(name for name in data if name not in facts.many) if keys is None else keys
     for name in names:
         if name not in data:

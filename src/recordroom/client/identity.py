@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InvalidValue
+from ..errors import InvalidValue, UnknownType
 from ..model.schema import Schema
 from ..query.request import Page as WirePage
 from .entity import Entity, learn
@@ -24,7 +24,7 @@ from .pause import paused_collector
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Identity"]
+__all__ = ["Identity", "outdated"]
 
 
 class Identity:
@@ -36,6 +36,7 @@ class Identity:
         self._facts: dict[str, TypeFacts] = {}
         self._classes: dict[str, type[Entity]] = {}
         self._constructing: set[str] = set()
+        self._gone: set[str] = set()  # types that were renamed or dropped since the session met them
         self._maps: dict[str, dict[bytes, Entity]] = {}
         self._lazy: dict[str, weakref.WeakSet[Page]] = {}
 
@@ -48,6 +49,7 @@ class Identity:
         self.schema = schema
         self._facts = {}
         old, self._classes = self._classes, {}
+        self._gone.update(name for name in old if name not in schema)
         for name, cls in old.items():
             # Above a class stands the class of the type that its type extends; only one without entities can move.
             if name in schema and cls.__bases__[-1] is self._base(name, old):
@@ -62,6 +64,8 @@ class Identity:
         """The facts of a type; UnknownType otherwise."""
         found = self._facts.get(type_name)
         if found is None:
+            if type_name in self._gone and type_name not in self.schema:
+                raise outdated(type_name)
             self.schema[type_name]
             made = TypeFacts(self.schema, type_name)
             self._session._editor.add_reference_checkers(made)
@@ -205,6 +209,15 @@ class Identity:
                 old_rows.append(old_row)
         for old, rows, old_rows in added.values():
             old.fill(old_rows, {name: _pick(column, rows) for name, column in page.columns.items()})
+
+
+def outdated(type_name: str) -> UnknownType:
+    """The error for an entity whose type is no longer what it was when the session met it."""
+    return UnknownType(
+        f"The type {type_name!r} was renamed, dropped or put under another one since this session met it. "
+        "Ask for its entities again under their type of now; reset() forgets all that the session has.",
+        name=type_name, suggestions=[],
+    )  # fmt: skip
 
 
 _SHARED_NUMBERS = 65_536

@@ -27,7 +27,7 @@ from .extending import configure
 from .facts import TypeFacts
 from .history import Recorded, recorded
 from .hooks import Hooks
-from .identity import Identity
+from .identity import Identity, outdated
 from .loading import Loader
 from .meter import Metered
 from .questions import check_used, query_of, value_of_parameter
@@ -426,15 +426,27 @@ class Session(SchemaVerbs, PastVerbs, PeopleVerbs, FileVerbs, ExchangeVerbs):
                 raise
             return self._identity.facts(name)
 
+    def _facts_having(self, facts: TypeFacts, names: Iterable[str]) -> TypeFacts:
+        """The facts of a type, anew where a name is not in them: the attribute may be new in the room. UnknownAttribute."""
+        for name in names:
+            if name not in facts.attributes:
+                self._attribute_of(facts, name)
+                return self._identity.facts(facts.name)
+        return facts
+
     def _attribute(self, entity: Entity, name: str) -> Attribute:
-        return self._attribute_of(entity._facts, name)
+        found = self._attribute_of(entity._facts, name)
+        if entity._facts.schema is not self._identity.schema:
+            raise outdated(entity._type)
+        return found
 
     def _attribute_of(self, facts: TypeFacts, name: str) -> Attribute:
         """The attribute of a type; one that is not known may be new in the room."""
         try:
             return facts.attribute(name)
         except UnknownAttribute:
-            if not self._learn_schema():
+            known = self._identity.schema
+            if not self._learn_schema() and facts.schema is known:
                 raise
             return self._identity.facts(facts.name).attribute(name)
 
