@@ -13,7 +13,20 @@ from ..names import Names, lacks_production, names_of
 from .exception import ServerCompatibilityError, _NotAuthenticated, translated
 from .natives import Native
 
-__all__ = ["Wanted", "connected", "names_in", "wanted"]
+__all__ = ["SessionAuthentication", "Wanted", "connected", "names_in", "wanted"]
+
+
+class SessionAuthentication:
+    """Puts what authenticates a session into the headers of a request, as `requests` lets one."""
+
+    def __init__(self, api_key: str, api_user: str) -> None:
+        self.api_key = api_key
+        self.api_user = api_user
+
+    def __call__(self, request: Any) -> Any:
+        """The request with those headers."""
+        request.headers.update({"ftrack-api-key": self.api_key, "ftrack-user": self.api_user})
+        return request
 
 
 class Wanted(NamedTuple):

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .exception import OperationError, ServerError, UnrecognisedEntityTypeError
+from .symbol import NOT_SET
+
 if TYPE_CHECKING:
     from .entity.base import Entity
     from .session import Session
@@ -76,12 +79,12 @@ class Operations:
 
     def push(self, operation: Operation) -> None:
         """Do and record an operation."""
-        self._session._apply(operation)
+        _apply(self._session, operation)
 
     def pop(self) -> Operation:
         """Take the last operation back and return it. IndexError where there is none."""
         record = self._records.pop()
-        self._session._take_back(record)
+        _take_back(self._session, record)
         return _operation(record)
 
     def clear(self) -> None:
@@ -105,3 +108,40 @@ def _operation(record: Record) -> Operation:
     if len(record) == _UPDATE:
         return UpdateEntityOperation(entity.entity_type, key, *record[1:])
     return DeleteEntityOperation(entity.entity_type, key)
+
+
+def _apply(session: Session, operation: Operation) -> None:
+    """Do what an operation says."""
+    match operation:
+        case CreateEntityOperation():
+            session.create(operation.entity_type, {**operation.entity_data, **operation.entity_key})
+        case UpdateEntityOperation():
+            entity = _of_key(session, operation.entity_type, operation.entity_key)
+            entity[operation.attribute_name] = operation.new_value
+        case DeleteEntityOperation():
+            session.delete(_of_key(session, operation.entity_type, operation.entity_key))
+        case _:
+            raise OperationError(f"{operation!r} is no operation that a session can do")
+
+
+def _of_key(session: Session, entity_type: str, key: Mapping[str, Any]) -> Any:
+    if entity_type not in session.types:
+        raise UnrecognisedEntityTypeError(entity_type)
+    if not session.names[entity_type].natives:
+        return session.create(entity_type, key, reconstructing=True)
+    found = session.get(entity_type, [key[name] for name in session.names[entity_type].key])
+    if found is None:
+        raise ServerError(f"There is no {entity_type} {dict(key)!r}")
+    return found
+
+
+def _take_back(session: Session, record: Record) -> None:
+    """Undo what a record says that was done."""
+    entity = record[0]
+    if len(record) == _UPDATE:
+        attribute = entity.attributes.get(record[1])
+        attribute.forget(entity) if record[2] is NOT_SET else attribute.put(entity, record[2])
+    elif len(record) == _CREATE:
+        session.native.delete(entity._native)
+    else:
+        raise OperationError("A deletion cannot be taken back; session.rollback() forgets everything")

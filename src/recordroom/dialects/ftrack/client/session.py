@@ -25,8 +25,9 @@ from ..casts import steps
 from ..configurations import Configuration
 from ..definitions import CONFIGURATION
 from ..names import Names, Type, names_of
-from . import calling, components, connecting, encoding, plugin, projecting
+from . import calling, connecting, plugin, projecting
 from .cache import LayeredCache, MemoryCache
+from .connecting import SessionAuthentication
 from .defining import defined, dropped
 from .encoding import OperationPayload
 from .ensuring import ensure
@@ -36,16 +37,17 @@ from .event.base import Event
 from .event.hub import EventHub
 from .exception import (
     ConnectionClosedError,
-    OperationError,
-    ServerError,
     UnrecognisedEntityTypeError,
     translated,
 )
-from .operation import CreateEntityOperation, DeleteEntityOperation, Operation, Operations, UpdateEntityOperation
+from .meeting import met
+from .operation import Operations
 from .query import QueryResult
 from .reaching import load_configurations
+from .switching import AutoPopulatingContext, OperationRecordingContext
 from .symbol import NOT_SET
 from .types import Types
+from .verbs import ComponentVerbs, ExchangeVerbs, PeopleVerbs
 from .virtual import Virtuals
 
 __all__ = [
@@ -57,20 +59,7 @@ __all__ = [
 ]
 
 
-class SessionAuthentication:
-    """Puts what authenticates a session into the headers of a request, as `requests` lets one."""
-
-    def __init__(self, api_key: str, api_user: str) -> None:
-        self.api_key = api_key
-        self.api_user = api_user
-
-    def __call__(self, request: Any) -> Any:
-        """The request with those headers."""
-        request.headers.update({"ftrack-api-key": self.api_key, "ftrack-user": self.api_user})
-        return request
-
-
-class Session:
+class Session(ComponentVerbs, PeopleVerbs, ExchangeVerbs):
     """A conversation with a room at a server (https://…), or of one in this process (a path, postgresql://…).
 
     Without `server_url`, `api_key` and `api_user` the environment says them: FTRACK_SERVER, FTRACK_API_KEY, FTRACK_API_USER.
@@ -297,25 +286,6 @@ class Session:
         found: Entity = native._face
         return found
 
-    def _reconstructed(self, type: Type, values: dict[str, Any]) -> Native:
-        """A native entity that the room has, with what is said of it."""
-        if "id" not in values:
-            raise KeyError("id")
-        native_type = type.native
-        with self._lock, self.native._lock:
-            identity = self.native._identity
-            each = as_id(values.pop("id"))
-            facts = identity.facts(native_type)
-            found = identity.find(facts.root, each)
-            if found is None:
-                identity.stubs(native_type, [each])
-                found = identity.map(facts.root)[each]
-            page, row = found._place()
-            for name, value in values.items():
-                if page.raw(name, row) is NOT_SET and value is not NOT_SET:
-                    page.put(name, row, self.native._editor.raw_of(facts, facts.attributes[name], value))
-            return found
-
     # --- create, find, change --------------------------------------------------------------------
 
     def create(self, entity_type: str, data: Mapping[str, Any] | None = None, reconstructing: bool = False) -> Any:
@@ -326,18 +296,8 @@ class Session:
             self._check_open()
             raise UnrecognisedEntityTypeError(entity_type) from None
         if reconstructing and cls._type.natives:
-            return self._met(cls, data or {})
+            return met(self, cls, data or {})
         return cls(self, data, reconstructing)
-
-    def _met(self, cls: type[Entity], data: Mapping[str, Any]) -> Any:
-        """The entity that the room has with a key, brought up to what is said of it."""
-        values = {
-            found[0]: value if found[1] is None else found[1](value)
-            for name, value in data.items()
-            if (found := cls._direct.get(name)) is not None
-        }
-        with translated():
-            return self.wrap(self._reconstructed(cls._type, values))
 
     def ensure(self, entity_type: str, data: Mapping[str, Any], identifying_keys: Iterable[str] | None = None) -> Any:
         """The entity with these values, created or updated where needed; commits where anything changed.
@@ -499,6 +459,9 @@ class Session:
             hub.close()
         self.native.close()
 
+    def _whole(self) -> Session:
+        return self
+
     def _check_open(self) -> None:
         if self._closed:
             raise ConnectionClosedError
@@ -536,160 +499,6 @@ class Session:
         records = self.recorded_operations._records
         if records and records[-1][0] is entity and self.native._records():
             records.pop()
-
-    def _apply(self, operation: Operation) -> None:
-        """Do what an operation says."""
-        match operation:
-            case CreateEntityOperation():
-                self.create(operation.entity_type, {**operation.entity_data, **operation.entity_key})
-            case UpdateEntityOperation():
-                entity = self._of_key(operation.entity_type, operation.entity_key)
-                entity[operation.attribute_name] = operation.new_value
-            case DeleteEntityOperation():
-                self.delete(self._of_key(operation.entity_type, operation.entity_key))
-            case _:
-                raise OperationError(f"{operation!r} is no operation that a session can do")
-
-    def _of_key(self, entity_type: str, key: Mapping[str, Any]) -> Any:
-        if entity_type not in self.types:
-            raise UnrecognisedEntityTypeError(entity_type)
-        if not self.names[entity_type].natives:
-            return self.create(entity_type, key, reconstructing=True)
-        found = self.get(entity_type, [key[name] for name in self.names[entity_type].key])
-        if found is None:
-            raise ServerError(f"There is no {entity_type} {dict(key)!r}")
-        return found
-
-    def _take_back(self, record: tuple[Any, ...]) -> None:
-        """Undo what a record says that was done."""
-        entity = record[0]
-        if len(record) == 4:
-            attribute = entity.attributes.get(record[1])
-            attribute.forget(entity) if record[2] is NOT_SET else attribute.put(entity, record[2])
-        elif len(record) == 2:
-            self.native.delete(entity._native)
-        else:
-            raise OperationError("A deletion cannot be taken back; session.rollback() forgets everything")
-
-    # --- JSON ------------------------------------------------------------------------------------
-
-    def encode(self, data: Any, entity_attribute_strategy: str = "set_only") -> str:
-        """JSON text of entities, or of lists and dicts with entities in them.
-
-        "all" loads every attribute, "set_only" takes what is loaded or set, "modified_only" local changes,
-        "persisted_only" what the room said. ValueError for another.
-        """
-        with translated():
-            return encoding.encode(self, data, entity_attribute_strategy)
-
-    def decode(self, string: str) -> Any:
-        """What `encode` made, with entities of this session."""
-        return encoding.decode(self, string)
-
-    def entity_reference(self, entity: Entity) -> dict[str, Any]:
-        """What identifies an entity: `__entity_type__` and its key."""
-        return encoding.reference(entity)
-
-    def call(self, data: Any) -> list[Any]:
-        """Do actions as ftrack's API knows them: query, create, update, delete, reset_remote … ServerError for one that there is not."""
-        return calling.call(self, data)
-
-    _call = call
-
-    # --- components and locations ----------------------------------------------------------------
-
-    def create_component(self, path: str, data: Mapping[str, Any] | None = None, location: Any = "auto") -> Any:
-        """A new component of a file or a sequence `head.%04d.ext [1-5, 8]`, in a location.
-
-        "auto" picks one; None leaves the file where it is, and commits nothing.
-        """
-        return components.create_component(self, path, data, location)
-
-    def pick_location(self, component: Any = None) -> Any:
-        """The best location within reach, or the best that has some of a component; None where there is none."""
-        return components.pick_location(self, component)
-
-    def pick_locations(self, components_: Iterable[Any]) -> list[Any]:
-        """For each component the best location within reach that has some of it, or None."""
-        return components.pick_locations(self, components_)
-
-    def get_component_availability(self, component: Any, locations: Iterable[Any] | None = None) -> dict[str, float]:
-        """How much of a component is in each location (or in these), in percent by the location's id."""
-        return self.get_component_availabilities([component], locations)[0]
-
-    def get_component_availabilities(
-        self, components_: Iterable[Any], locations: Iterable[Any] | None = None
-    ) -> list[dict[str, float]]:
-        """As `get_component_availability`, for several, in their order."""
-        return components.component_availabilities(self, components_, locations)
-
-    # --- people and media ------------------------------------------------------------------------
-
-    def reset_remote(self, reset_type: str, entity: Any = None) -> Any:
-        """Reset something on the server: `"api_key"` of a user, for `{"api_key": …}`."""
-        if entity is not None and entity.entity_type != "User":
-            raise ServerError(f"{reset_type} of {entity.entity_type}: only users have one")
-        with translated():
-            user = None if entity is None else entity._native
-            return {reset_type: self.native.reset_remote(reset_type, user)}  # type: ignore[arg-type]
-
-    def get_widget_url(self, name: str, entity: Any = None, theme: str | None = None) -> str:
-        """The address of a page for a person, "info", "tasks" or "tasks_browser", good for six minutes."""
-        with translated():
-            about = None if entity is None else entity._native
-            return self.native.widget_url(name, about, theme)  # type: ignore[arg-type]
-
-    def encode_media(self, media: Any, version_id: str | None = None, keep_original: Any = "auto") -> Any:
-        """A new job that makes what browsers play of a file or a FileComponent in ftrack.server."""
-        with translated(), self._committing():
-            return self.wrap(self.native.encode_media(getattr(media, "_native", media), version_id, keep_original))
-
-    def get_upload_metadata(
-        self, component_id: str, file_name: str, file_size: int, checksum: str | None = None
-    ) -> dict[str, Any]:
-        """The `url` and `headers` with which the bytes of a component are PUT."""
-        with translated():
-            found = self.native.upload_metadata(component_id, file_name, file_size, checksum)
-        return {"url": found.url, "headers": dict(found.headers), "component_id": component_id}
-
-    def send_user_invite(self, user: Any) -> None:
-        """Invite a user by mail."""
-        self.send_user_invites([user])
-
-    def send_user_invites(self, users: Iterable[Any]) -> None:
-        """Invite users by mail."""
-        with translated():
-            self.native.send_user_invites([each._native for each in users])
-
-
-class AutoPopulatingContext:
-    """A block with another `auto_populate`."""
-
-    def __init__(self, session: Session, auto_populate: bool) -> None:
-        self._session = session
-        self._value = auto_populate
-
-    def __enter__(self) -> None:
-        self._before = self._session.auto_populate
-        self._session.auto_populate = self._value
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self._session.auto_populate = self._before
-
-
-class OperationRecordingContext:
-    """A block with another `record_operations`."""
-
-    def __init__(self, session: Session, record_operations: bool) -> None:
-        self._session = session
-        self._value = record_operations
-
-    def __enter__(self) -> None:
-        self._before = self._session.record_operations
-        self._session.record_operations = self._value
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self._session.record_operations = self._before
 
 
 def _parts(key: Any) -> list[Any]:

@@ -14,6 +14,7 @@ from .....client.symbols import NOT_SET
 from .....errors import Error as NativeError
 from .....model.ids import show_id
 from ..exception import translated, translation
+from ..meeting import reconstructed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ class Entity(_EntityBase, MutableMapping[str, Any], metaclass=DynamicEntityTypeM
                 later = {**(later or {}), name: value}
         session = self.session
         if reconstructing:
-            self._native = session._reconstructed(self._type, values)
+            self._native = reconstructed(session, self._type, values)
         else:
             try:
                 self._native = session.native.create(self._type.native, values)
