@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from ...model.files import FileUrlRequest
 from ...model.ids import show_id
-from ...server.auth.identity import Identity
 
 if TYPE_CHECKING:
+    from ...server.auth.identity import Identity
     from ...server.service import Service
 
 __all__ = ["NO_PICTURE", "Pictures", "picture", "picture_url"]
