@@ -125,6 +125,24 @@ def test_one_clicks_from_tasks_to_an_entity_to_what_it_is_in(studio: Studio, loo
     assert page.title() != "taken"
 
 
+def test_shots_and_versions_can_be_told_apart(studio: Studio, look: Looking) -> None:
+    page, session, shot = look.page, studio.session, studio.there["sh0010"]
+    page.goto(session.widget_url("tasks", studio.there["ada"]))
+    assert page.get_by_role("cell", name="sq010 / sh0010").count() > 0
+
+    walk = session.create("Asset", {"name": "walk", "parent": shot, "type": session.query("AssetType").first()})
+    for _ in range(11):
+        session.create("AssetVersion", {"asset": walk})
+    session.commit()
+    page.goto(session.widget_url("info", walk))
+    page.get_by_role("link", name="walk v011").click()
+
+    assert page.get_by_role("heading", level=1).inner_text() == "walk v011"
+    page.go_back()
+    names = [each for each in page.locator("main a").all_inner_texts() if each.startswith("walk v")]
+    assert names == [f"walk v{number:03d}" for number in range(1, 12)]
+
+
 def test_the_keyboard_is_enough(studio: Studio, look: Looking) -> None:
     page = look.page
     page.goto(studio.session.widget_url("tasks", studio.there["ada"]))

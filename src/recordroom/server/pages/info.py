@@ -22,6 +22,7 @@ __all__ = ["entity_page"]
 Context = dict[str, Any]
 _MEMBERS = 12
 _CHANGES = 12
+_NUMBER = "v{:03d}"
 _NOT_AGAIN = ("name", "thumbnail", "notes")  # they have places of their own
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
 _NOT_FOR_PEOPLE = ("link_ids",)  # what clients call pairs of links
@@ -33,7 +34,7 @@ async def entity_page(asked: Asked, files: Files, type_name: str, entity: bytes)
     row = await _row(asked, type_name, entity)
     exact = row["entity_type"]
     return {
-        "title": str(row.get(schema.display(exact)) or type_label(schema, exact)),
+        "title": _title(schema, row),
         "kind": type_label(schema, exact),
         "trail": await trail_of(asked, exact, entity),
         "facts": _facts(schema, row),
@@ -50,10 +51,18 @@ async def entity_page(asked: Asked, files: Files, type_name: str, entity: bytes)
 
 async def _row(asked: Asked, type_name: str, entity: bytes) -> Row:
     paths = [path for each in _columns(asked.schema, type_name) for path in _selected(asked.schema, each)]
+    paths += _called(asked.schema, type_name, "")
     rows, _ = await asked.rows(f"{type_name} where id is $id", 1, [*paths, "created_at", "created_by"], id=entity)
     if not rows:
         raise NotFound(type=type_name, entity=show_id(entity))
     return rows[0]
+
+
+def _title(schema: Schema, row: Row) -> str:
+    exact = row["entity_type"]
+    if schema.numbered(exact):
+        return _member(schema, row, _called(schema, exact, "")).name
+    return str(row.get(schema.display(exact)) or type_label(schema, exact))
 
 
 def _columns(schema: Schema, type_name: str) -> list[Attribute]:
@@ -122,16 +131,26 @@ async def _members(asked: Asked, type_name: str, attribute: Attribute, entity: b
         return found[:_MEMBERS], len(found) - _MEMBERS
     condition = f"`{other}`.id is $id" if attribute.kind == "collection" else f"`{other}` any (id is $id)"
     text = f"{target} where {condition}"
-    rows, more = await asked.rows(text, _MEMBERS, called, id=entity)
+    rows, more = await asked.rows(text + _order(schema, target), _MEMBERS, called, id=entity)
     left = await asked.count(text, id=entity) - len(rows) if more else 0
     return [_member(schema, row, called) for row in rows], left
 
 
+def _order(schema: Schema, target: str) -> str:
+    """By number or by name, where members have one; otherwise as they were made."""
+    name = next(iter(schema.numbered(target)), schema.display(target))
+    return "" if name == "number" else f" order by `{name}`"
+
+
 def _called(schema: Schema, target: str, other: str) -> list[str]:
-    """What a member is called by: its own name, or the names of what it brings together."""
+    """What a member is called by: its own name, its number within something, or the names of what it brings together."""
     display = schema.display(target)
     if display != "number":
         return [display]
+    numbered = next(iter(schema.numbered(target).items()), None)
+    if numbered is not None:
+        name, within = numbered
+        return [f"{within}.{schema.display(schema.attribute(target, within).target)}", name]
     references = [
         each for each in _columns(schema, target) if each.kind == "reference" and each.name not in (other, "project")
     ]
@@ -140,6 +159,12 @@ def _called(schema: Schema, target: str, other: str) -> list[str]:
 
 def _member(schema: Schema, row: Row, called: list[str]) -> Link:
     exact = row["entity_type"]
+    if schema.numbered(exact) and called[-1] in schema.numbered(exact):
+        within, number = (row.get(path) for path in called)
+        name = (
+            f"{within or type_label(schema, exact)} {_NUMBER.format(number)}" if number else type_label(schema, exact)
+        )
+        return Link(name, exact, show_id(row["id"]))
     texts = [str(row[path]) for path in called[-3:] if path != "number" and row.get(path) is not None]
     name = ", ".join(texts) or f"{type_label(schema, exact)} {row.get('number', '')}".strip()
     return Link(name, exact, show_id(row["id"]))

@@ -66,7 +66,8 @@ async def _condition(asked: Asked, type_name: str, entity: bytes) -> tuple[str, 
 def _paths(schema: Schema) -> list[str]:
     known = schema.attributes("Task")
     paths = ["name", "end_date", "bid", "status.state.short"]
-    return paths + [path for name in _REFERENCES for path in (name, *paths_of(schema, known[name]))]
+    above = ["parent.parent", *paths_of(schema, known["parent"], "parent.")]
+    return [*paths, *(path for name in _REFERENCES for path in (name, *paths_of(schema, known[name]))), *above]
 
 
 def task_lines(schema: Schema, rows: list[Row]) -> list[Context]:
@@ -77,12 +78,19 @@ def task_lines(schema: Schema, rows: list[Row]) -> list[Context]:
         {
             "link": Link(str(row["name"]), row["entity_type"], show_id(row["id"])),
             **{name: link_at(schema, row, known[name]) for name in _REFERENCES},
+            "above": _above(schema, row),
             "due": None if row["end_date"] is None else shown(row["end_date"] // _DAY, _DUE),
             "late": row["end_date"] is not None and row["end_date"] < today and row["status.state.short"] != "DONE",
             "bid": _duration(row["bid"]),
         }
         for row in rows
     ]
+
+
+def _above(schema: Schema, row: Row) -> Link | None:
+    """What the parent is in, where that is not the project."""
+    found = link_at(schema, row, schema.attribute("Task", "parent"), "parent.")
+    return None if found is None or found.type == "Project" else found
 
 
 def _duration(seconds: float | None) -> str:
