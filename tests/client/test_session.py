@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import datetime as dt
 import json
 import threading
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -362,6 +364,23 @@ def test_attributes_that_others_add_can_be_created_with(session: Session, other:
     assert session.query("Task where size is 3").one()["friends"] == [task]
     with pytest.raises(UnknownAttribute, match="Did you mean 'size'"):
         getattr(other, verb)("Task", {"sise": [3]})
+
+
+def test_changes_that_are_lost_at_the_end_are_told(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    def told(end: Callable[[Session], object]) -> list[str]:
+        caplog.clear()
+        with connect() as session:
+            session.create("Task", {"name": "t"})
+            end(session)
+        return [each.message for each in caplog.records if each.name == "recordroom.session"]
+
+    [message] = told(lambda session: None)
+    assert "not committed" in message
+    assert told(lambda session: session.close()) == [message]
+    assert told(lambda session: session.commit()) == told(lambda session: session.rollback()) == []
+    with contextlib.suppress(ZeroDivisionError):
+        told(lambda session: 1 / 0)
+    assert caplog.records == []
 
 
 def test_entities_of_a_type_that_was_renamed_or_moved_say_so(session: Session, other: Session) -> None:

@@ -9,6 +9,7 @@ one opens nothing.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from .plugins import Plugin
 
 __all__ = ["Session"]
+
+_log = logging.getLogger("recordroom.session")
 
 E = TypeVar("E", bound=Entity)
 State = Literal["created", "modified", "deleted", "clean"]
@@ -365,7 +368,15 @@ class Session(SchemaVerbs, PastVerbs, PeopleVerbs, FileVerbs, ExchangeVerbs):
         return self._is_closed
 
     def close(self) -> None:
-        """Discard what is not committed and let go of the room. Again does nothing; other verbs raise SessionClosed."""
+        """Discard what is not committed and let go of the room. Again does nothing; other verbs raise SessionClosed.
+
+        Where something was not committed the logger "recordroom.session" warns of it; `rollback` before says that it is meant.
+        """
+        if self._known is not None and self._work.now and not self._is_closed:
+            _log.warning("%r is closed with changes that were not committed: they are lost. commit() keeps them.", self)
+        self._end()
+
+    def _end(self) -> None:
         if self._is_closed:
             return
         if self._known is not None:
@@ -382,7 +393,10 @@ class Session(SchemaVerbs, PastVerbs, PeopleVerbs, FileVerbs, ExchangeVerbs):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:
+            self._end()
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError(
