@@ -403,6 +403,32 @@ def test_threads_with_sessions_of_their_own_change_a_show(connect: Connect, show
     assert len(found.all()) == 16
 
 
+PLUGIN = """
+import {package}.entity.factory as factory
+
+class Factory(factory.StandardFactory):
+    def create(self, schema, bases=None):
+        made = super().create(schema, bases=bases)
+        if schema["id"] == "Task":
+            made.default_projections = ["name", "bid", "parent.name", "status.name"]
+        return made
+
+def register(session):
+    made = Factory()
+    topic = "topic=ftrack.api.session.construct-entity-type"
+    session.event_hub.subscribe(topic, lambda event: made.create(event["data"]["schema"]))
+"""
+
+
+def test_a_plugin_says_what_every_query_brings(connect: Connect, client: ModuleType, task: Any, tmp_path: Path) -> None:
+    (tmp_path / "projections.py").write_text(PLUGIN.format(package=client.__name__), encoding="utf-8")
+    session = connect(plugin_paths=[str(tmp_path)])
+
+    found = session.query(f'Task where id is "{task["id"]}"').one()
+    with session.auto_populating(False):
+        assert (found["parent"]["name"], found["bid"]) == ("sh10", 0)
+
+
 # --- a room that is not ready ---------------------------------------------------------------------
 
 

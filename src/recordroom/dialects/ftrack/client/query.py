@@ -155,7 +155,7 @@ class _Rest:
         tree = question.tree
         paths = question.paths
         if not tree.select:
-            paths = [(each,) for each in session.types[question.type.name].default_projections]
+            paths = [tuple(each.split(".")) for each in session.types[question.type.name].default_projections]
         self._split = split(session, native, paths)
         direct = self._split.direct or ["id"]
         query = msgspec.structs.replace(
