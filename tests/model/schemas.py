@@ -68,7 +68,8 @@ def scalars(draw: st.DrawFn, name: str, kind: str) -> Attribute:
         fields["min"], fields["max"] = draw(st.sampled_from([(None, 2**63 - 1), (-(2.0**64), None)]))
     given = draw(st.integers(0, 5))
     if given == 0 and not fields["multi"]:
-        return Attribute(name=name, kind=kind, initial=draw(EXPRESSIONS), **fields)
+        follows = draw(st.booleans()) and not fields["immutable"]
+        return Attribute(name=name, kind=kind, initial=draw(EXPRESSIONS), follows=follows, **fields)
     if given == 1 and kind == "integer" and not fields["multi"]:
         return Attribute(name=name, kind=kind, numbered=draw(st.sampled_from(NAMES)), **fields)
     if draw(st.booleans()):

@@ -200,6 +200,14 @@ def test_of_two_moves_only_the_circle_is_left_out(tree: Tree) -> None:
     assert values(tree.room, "Context", "project") == [tree.one, tree.two, tree.one, tree.one, tree.two]
 
 
+def test_what_is_found_is_a_value_of_its_attribute(tree: Tree) -> None:
+    apply(tree.room, "[Shot.attributes]\nshort = { kind = 'text', initial = 'name', follows = true, max_length = 3 }")
+
+    with pytest.raises(InvalidValue, match=r"Shot\.short"):
+        commit(tree.room, Update("Shot", [tree.shot], {"name": ["much too long"]}))
+    assert values(tree.room, "Shot", "name")[2:] == ["a", "b"]
+
+
 def test_unique_sets_are_judged_with_what_is_found(tree: Tree) -> None:
     other = new_id()
     commit(tree.room, Create("Asset", [other], {"name": ["x"], "home": [tree.two]}))
@@ -227,6 +235,7 @@ def test_what_belongs_nowhere_is_told_what_it_lacks(tree: Tree) -> None:
     "line",
     [
         "x = { kind = 'text', follows = true }",
+        "x = { kind = 'text', initial = 'asset.name', follows = true, immutable = true }",
         "x = { kind = 'datetime', initial = 'now()', follows = true }",
         "x = { kind = 'reference', target = 'User', initial = '$actor', follows = true }\n[User.attributes]\nname = 'text'",
         "x = { kind = 'text', initial = 'asset.home.name', follows = true }",

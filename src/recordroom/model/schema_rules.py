@@ -314,6 +314,8 @@ def _given_problems(attribute: Attribute) -> Iterator[_Reason]:
     """What the room gives: one thing, and nothing where a default does."""
     if attribute.initial is not None and not attribute.initial.strip():
         yield "initial", "the expression is empty"
+    if attribute.follows and attribute.immutable:
+        yield "follows", "an attribute that has this is not immutable"
     given = [name for name in ("default", "initial", "numbered") if getattr(attribute, name) not in (None, "")]
     if len(given) > 1:
         yield given[1], f"an attribute that has this has no {given[0]}"

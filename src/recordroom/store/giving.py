@@ -27,7 +27,7 @@ from .layout import Layout
 from .plans import Fetch, Plan, UpdateColumns
 from .sqltext import id_list, marked, quoted
 
-__all__ = ["found_values", "give_values", "values_of"]
+__all__ = ["found_values", "give_values", "judge_values", "values_of"]
 
 Column = list[Any]
 Wave = list[tuple[Layout, Sequence[bytes]]]
@@ -72,6 +72,21 @@ def values_of(segment: Segment, initial: Initial, type_name: str, ids: Sequence[
     """What the expression of an attribute gives for entities that are there, as everything is now."""
     assert initial.value is not None, "numbers are given once"
     return (yield from _Giver(segment, [])._column(initial.value, type_name, ids))
+
+
+def judge_values(segment: Segment, layout: Layout, ids: Sequence[bytes], given: Mapping[str, Column]) -> None:
+    """Faults for what was found for entities and is no value of its attribute."""
+    for name, column in given.items():
+        attribute = layout.attributes[name]
+        if wrong_at(column, attribute) is None:
+            continue
+        for entity, value in zip(ids, column, strict=True):
+            wrong = wrong_at([value], attribute)
+            if wrong is not None:
+                error = InvalidValue(
+                    type=layout.type, attribute=name, entity=show_id(entity), value=value, expected=wrong[1]
+                )
+                segment.faults.add([Fault(layout.type, entity, error)])
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -314,7 +329,7 @@ class _Giver:
                 given[name] = [known[each] for each in new.ids]
             if given:
                 self._segment.given[new.place] = tuple(given)
-                self._judge(new, given)
+                judge_values(self._segment, new.layout, new.ids, given)
                 self._segment.note_values(new.layout, new.ids, given, given=True)
                 late = self._segment.late.get(new.place)
                 if late is not None:
@@ -337,19 +352,6 @@ class _Giver:
                     known[each] if each in lacking else old for each, old in zip(operation.ids, before, strict=True)
                 ]
                 operation.columns = {**operation.columns, name: column}
-
-    def _judge(self, new: New, given: dict[str, Column]) -> None:
-        for name, column in given.items():
-            attribute = new.layout.attributes[name]
-            if wrong_at(column, attribute) is None:
-                continue
-            for entity, value in zip(new.ids, column, strict=True):
-                wrong = wrong_at([value], attribute)
-                if wrong is not None:
-                    error = InvalidValue(
-                        type=new.layout.type, attribute=name, entity=show_id(entity), value=value, expected=wrong[1]
-                    )
-                    self._segment.faults.add([Fault(new.layout.type, entity, error)])
 
     def _update(self, new: New, given: dict[str, Column]) -> Plan[None]:
         layout = new.layout

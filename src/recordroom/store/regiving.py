@@ -21,7 +21,7 @@ from .apply import fetch_rows
 from .attempt import Segment
 from .catalog import Catalog
 from .faults import Fault
-from .giving import values_of
+from .giving import judge_values, values_of
 from .layout import Layout, layout_of
 from .plans import Plan, Row, UpdateColumns
 
@@ -230,6 +230,7 @@ def _write(segment: Segment, layout: Layout, name: str, rows: list[Row], values:
     ids = [row[0] for row in rows]
     column = layout.columns[name]
     columns: dict[str, Sequence[Any]] = {"revision": [segment.revision] * len(rows), column: values}
+    judge_values(segment, layout, ids, {name: values})
     segment.note_values(layout, ids, {name: values}, given=True)
     if segment.mode.careful and name in layout.unique:
         held = segment.held.setdefault(layout.root, {})
