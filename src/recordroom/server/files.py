@@ -276,20 +276,36 @@ class Files:
 
         Whether the actor may is judged when it is used.
         """
+        return (await self.urls(actor, [component], request, database, credential=credential))[0]
+
+    async def urls(
+        self,
+        actor: Actor,
+        components: Sequence[bytes],
+        request: FileUrlRequest,
+        database: str = "main",
+        *,
+        credential: bytes | None = None,
+    ) -> list[FileUrl]:
+        """As `url`, of several components, for the same request of each."""
         most = self._service.limits.url_seconds
         if request.size is not None and not 0 <= request.size <= self._service.limits.file:
             raise RequestTooLarge(limit=self._service.limits.file)
         expires = int(time.time() + min(request.seconds or most, most))
         md5 = md5_hex(request.md5)
-        token = FileToken(
-            method=request.method, component=component, database=database, expires=expires, actor=actor,
-            name=request.name[:500], size=request.size, md5=md5, credential=credential,
-        )  # fmt: skip
         headers = {"Content-MD5": md5_base64(md5)} if md5 else {}
         if request.method == "PUT":
             headers["Content-Type"] = "application/octet-stream"
-        text = sign_token(await self._key.read(), token)
-        return FileUrl(url=f"/v1/files/{show_id(component)}?token={text}", headers=headers, expires=expires)
+        key = await self._key.read()
+        found = []
+        for component in components:
+            token = FileToken(
+                method=request.method, component=component, database=database, expires=expires, actor=actor,
+                name=request.name[:500], size=request.size, md5=md5, credential=credential,
+            )  # fmt: skip
+            url = f"/v1/files/{show_id(component)}?token={sign_token(key, token)}"
+            found.append(FileUrl(url=url, headers=headers, expires=expires))
+        return found
 
     async def token(self, text: str, component: bytes, method: str) -> FileToken:
         """What a token says; InvalidSignature where it is not for this component and method, TokenExpired where it has ended."""

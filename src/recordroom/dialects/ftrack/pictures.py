@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ...model.files import FileUrlRequest
@@ -34,11 +35,12 @@ class Pictures:
         self._identity = identity
         self._address = address
 
-    async def url(self, component: bytes | None) -> str:
-        """Of the thumbnail of something, or of the picture for what has none."""
-        if component is None:
-            return f"{self._address}{NO_PICTURE}"
+    async def urls(self, thumbnails: Iterable[bytes | None]) -> dict[bytes | None, str]:
+        """Of thumbnails, by their ids; of None that of the picture for what has none."""
+        ids = [each for each in dict.fromkeys(thumbnails) if each is not None]
+        found: dict[bytes | None, str] = {None: f"{self._address}{NO_PICTURE}"}
         actor, credential = self._identity.actor, self._identity.token
-        request = FileUrlRequest(method="GET")
-        found = await self._service.files.url(actor, component, request, credential=credential)
-        return picture_url(self._address, show_id(component), found.url)
+        signed = await self._service.files.urls(actor, ids, FileUrlRequest(method="GET"), credential=credential)
+        for each, address in zip(ids, signed, strict=True):
+            found[each] = picture_url(self._address, show_id(each), address.url)
+        return found

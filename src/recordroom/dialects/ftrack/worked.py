@@ -167,8 +167,8 @@ async def _thumbnail_url(reader: Reader, native: str, node: Node, page: Page) ->
     column = page.columns.get("thumbnail") or [None] * len(page.ids)
     if reader.pictures is None:
         return [picture(None)] * len(page.ids)
-    found = {each: picture(await reader.pictures.url(each)) for each in dict.fromkeys(column)}
-    return [found[each] for each in column]
+    urls = await reader.pictures.urls(column)
+    return [picture(urls[each]) for each in column]
 
 
 Worker = Callable[[Reader, str, Node, Page], Awaitable[list[Any]]]
