@@ -57,6 +57,7 @@ WRONG = {
     'task["status"] = "finished"': "no overload",
     'session.create("Task", {"nmae": "x"})': "no overload",
     'session.create("Taks", {"name": "x"})': "no overload",
+    'session.create("Resource", {"name": "it is abstract"})': "no overload",
     'text: int = task["name"]': "incompatible types",
     "session.types['Task'].project.nmae": "has no attribute",
     'task["project"]["name"]': "not indexable",

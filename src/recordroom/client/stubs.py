@@ -74,7 +74,7 @@ def stubs(schema: Schema) -> str:
     lines: list[str] = []
     for name in names:
         lines += ["", *_path_lines(schema, name), "", *_data_lines(schema, name), "", *_type_lines(schema, name)]
-    lines += ["", *_types_lines(names), "", *_session_lines(names, session)]
+    lines += ["", *_types_lines(names), "", *_session_lines(schema, names, session)]
     head = _HEAD.format(first=next(iter(names), "Task"), hash=schema.hash)
     return "\n".join([head, *_indented(lines), *_runtime_lines(names, session), ""])
 
@@ -208,15 +208,16 @@ def _types_lines(names: list[str]) -> Iterator[str]:
         yield "    pass"
 
 
-def _session_lines(names: list[str], session: str) -> Iterator[str]:
+def _session_lines(schema: Schema, names: list[str], session: str) -> Iterator[str]:
+    made = [name for name in names if not schema[name].abstract]
     yield f"class {session}(_rr.Session):"
     yield "    @property"
     yield "    def types(self) -> _Types: ..."
-    create = [f"type: _t.Literal[{json.dumps(n)}], data: _{n}Data | None = None) -> {n}: ..." for n in names]
+    create = [f"type: _t.Literal[{json.dumps(n)}], data: _{n}Data | None = None) -> {n}: ..." for n in made]
     create.append("type: type[_E], data: _t.Mapping[str, _t.Any] | None = None) -> _E: ...")
     yield from _overloads("create", create)
     keys = "keys: _t.Iterable[str] | None = None"
-    ensure = [f"type: _t.Literal[{json.dumps(n)}], data: _{n}Data, {keys}) -> {n}: ..." for n in names]
+    ensure = [f"type: _t.Literal[{json.dumps(n)}], data: _{n}Data, {keys}) -> {n}: ..." for n in made]
     ensure.append(f"type: type[_E], data: _t.Mapping[str, _t.Any], {keys}) -> _E: ...")
     yield from _overloads("ensure", ensure)
     get = [f"type: _t.Literal[{json.dumps(n)}], key: _t.Any) -> {n} | None: ..." for n in names]

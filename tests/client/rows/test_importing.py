@@ -264,6 +264,12 @@ def test_a_file_that_breaks_half_way_says_what_was_done(session: Session, file: 
     assert error.report.created == 2
 
 
+def test_a_file_of_lines_that_are_not_json_does_not_miss_columns(session: Session, file: Write) -> None:
+    with pytest.raises(ImportFailed, match="line 1: expected a JSON object") as caught:
+        import_rows(session, "Airline", file('{"code": "AA"\n', "rows.jsonl"))
+    assert caught.value.line == 1
+
+
 def test_a_line_that_is_not_json_is_told_by_its_line(session: Session, file: Write) -> None:
     text = '{"code": "AA"}\n{"code": \n{"code": 5}\n'
     report = import_rows(session, "Airline", file(text, "rows.jsonl"), on_error="skip")

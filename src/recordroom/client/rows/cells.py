@@ -20,7 +20,7 @@ from .readers import Cells, ExactFloat
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Column", "Converter", "cell_text", "read_item"]
+__all__ = ["Column", "Converter", "cell_text", "plain_cell", "read_item"]
 
 Column = tuple[list[Any], Mapping[int, str]]
 # How many different texts of a column are remembered.
@@ -221,12 +221,16 @@ def _python_values(array: pa.Array) -> list[Any]:
         return load("pyarrow.compute").cast(array, "string").to_pylist()  # type: ignore[no-any-return]
 
 
+def plain_cell(cell: Any) -> Any:
+    """A cell as a Python value."""
+    return cell.as_py() if hasattr(cell, "as_py") else cell
+
+
 def cell_text(value: Any) -> str:
     """A cell as text, for a file of rejected rows."""
     if value is None:
         return ""
-    if hasattr(value, "as_py"):
-        value = value.as_py()
+    value = plain_cell(value)
     if isinstance(value, ExactFloat):
         return value.text
     if isinstance(value, (dict, list, bool)):

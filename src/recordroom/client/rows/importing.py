@@ -20,7 +20,7 @@ from ...model.ids import new_id
 from ...model.operations import Commit, CommitResult, Create, Update
 from ...model.schema import Attribute
 from ..pause import paused_collector
-from .cells import Converter, cell_text
+from .cells import Converter, cell_text, plain_cell
 from .files import Source, TextOptions, broken
 from .finding import Finder
 from .mapping import Lookup, Plan, key_names, plan_columns, read_lookup
@@ -213,11 +213,14 @@ class _Import:
     # --- a batch ---
 
     def _take(self, rows: Rows, reader: Reader) -> None:
+        parcel = Parcel(rows)
+        if not self._wishes.skip:
+            # Before its columns are judged: a row that could not be taken apart has none.
+            self._stop_at_problems(parcel)
         if not reader.names:
             self._learn(list(rows.columns), reader)
         plan = self._plan
         assert plan is not None
-        parcel = Parcel(rows)
         if plan.type_column is not None:
             self._choose_types(plan, parcel)
         for column, converter in self._converters:
@@ -269,7 +272,7 @@ class _Import:
         if finder.own and parcel.ids and not self._wishes.atomic:
             columns = [parcel.column(name) for name in finder.lookup.columns]
             for position in sound:
-                cells = [_plain(column[position]) for column in columns]
+                cells = [plain_cell(column[position]) for column in columns]
                 self._waiting.append(_Waiting(parcel.lines[position], parcel.ids[position], finder, cells))
             return
         columns_text = ", ".join(finder.lookup.columns)
@@ -393,7 +396,3 @@ class _Import:
             raise self._failed(min(problems, key=lambda problem: problem.line))
         self._count_unresolved(finder, list(texts.values()))
         self._report.problems.extend(problems[: SHOWN_PROBLEMS - len(self._report.problems)])
-
-
-def _plain(cell: Any) -> Any:
-    return cell.as_py() if hasattr(cell, "as_py") else cell
