@@ -289,3 +289,23 @@ def test_many_pairs_take_as_many_requests_as_one(
 
     assert [each["entity"]["name"] for each in found] == [each["name"] for each in shots]
     assert len(calls) <= 1
+
+
+def test_objects_of_all_kinds_of_lists_are_asked_for_at_once(
+    session: Any, connect: Connect, versions: list[Any], unique: Unique, shots: list[Any]
+) -> None:
+    name = unique("list")
+    for kind, item in (("TypedContextList", shots[0]), ("AssetVersionList", versions[0])):
+        listed = session.create(kind, {"name": name, "project": shots[0]["project"]})
+        session.create("ListObject", {"list": listed, "entity": item})
+    session.commit()
+
+    found = (
+        connect()
+        .query(f'select entity.name, entity.version, entity.context_type from ListObject where list.name is "{name}"')
+        .all()
+    )
+
+    assert {(each["entity"].entity_type, each["entity"]["id"]) for each in found} == {
+        ("Shot", shots[0]["id"]), ("AssetVersion", versions[0]["id"]),
+    }  # fmt: skip

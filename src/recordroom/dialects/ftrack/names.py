@@ -130,6 +130,9 @@ class Names:
 
     def ends(self, type: Type, field: Field) -> list[Type]:
         """The types that a relation may lead to."""
+        pair = type.pair
+        if pair is not None and field.name == pair.member:
+            return [self.of(self.schema.attribute(each, pair.attribute).target) for each in pair.natives]
         if len(field.natives) < 2 or not type.natives:
             return [self.types[field.target]]
         return [self.of(self.schema.attribute(type.native, each).target) for each in field.natives]

@@ -191,6 +191,10 @@ async def pair_rows(reader: Reader, native: str, page: Page, sought: Sought) -> 
     owning = field.natives == (pair.attribute,)
     here, there = (pair.owner, pair.member) if owning else (pair.member, pair.owner)
     wanted: Node = dict(node.get(there) or {})
+    if owning and len(pair.natives) > 1:
+        # Members are of several types, of which only some may have what is wanted.
+        target = reader.names.of(reader.schema.attribute(native, pair.attribute).target)
+        wanted = {name: inner for name, inner in wanted.items() if reader.names.has(target, name)}
     lists = await reader.members(native, field.natives[0], page.ids, wanted)
     owners = await _own_rows(reader, native, page, node.get(here) or {})
     pairs = [(one, other) for one in page.ids for other in lists[one]]
