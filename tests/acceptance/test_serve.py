@@ -127,7 +127,7 @@ def test_what_was_begun_is_finished_when_it_is_told_to_stop(tmp_path: Path) -> N
     ],
 )
 def test_what_cannot_be_served_is_said(cli: Cli, arguments: list[str], words: list[str]) -> None:
-    outcome = cli("serve", *arguments)
+    outcome = cli("serve", *arguments, "--port", "0")
 
     assert outcome.code in (1, 2)
     assert outcome.out == ""

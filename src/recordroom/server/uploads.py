@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from ..errors import Error, InvalidRequest, UploadGone, WrongOffset
-from ..files.blobs import Hashing, Wanted
+from ..files.blobs import Hashing, Incoming, Wanted
 from ..model import wire
 from ..model.files import UploadState
 from ..model.ids import show_id
@@ -111,6 +111,8 @@ class Uploads:
         if row.state != OPEN:
             raise WrongOffset(offset=length, given=offset)
         incoming = await files.briefly(files.blobs.begin, row.id.hex(), offset)
+        if offset == 0:
+            await self._check_there(room, row, incoming)
         if checksum is not None:
             chunks = _hashed(chunks, checksum[0])
         passing = None if row.facts.partial else self._hashing(row, offset)
@@ -127,6 +129,16 @@ class Uploads:
         if incoming.offset >= length and not row.facts.partial:
             return await self._finished(room, row, [row.id.hex()]), incoming.offset
         return await self._kept_alive(room, row), incoming.offset
+
+    async def _check_there(self, room: AsyncRoom, row: UploadRow, incoming: Incoming) -> None:
+        """UploadGone where an upload was given up since it was looked at: nobody would come for what has been begun."""
+        files = self._service.files
+        try:
+            await self.find(room, row.id)
+        except BaseException:
+            await files.briefly(incoming.close)
+            await files.briefly(files.blobs.discard, row.id.hex())
+            raise
 
     def _hashing(self, row: UploadRow, offset: int) -> Hashing | None:
         """What works out the digest while the bytes pass, where all of them passed here."""
