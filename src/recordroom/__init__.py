@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .errors import DeleteRestricted as DeleteRestricted
     from .errors import Error as Error
     from .errors import FileExists as FileExists
+    from .errors import FilesOfAnotherRoom as FilesOfAnotherRoom
     from .errors import ImmutableAttribute as ImmutableAttribute
     from .errors import ImportFailed as ImportFailed
     from .errors import InvalidMedia as InvalidMedia
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from .errors import UnknownType as UnknownType
     from .errors import UploadBusy as UploadBusy
     from .errors import UploadGone as UploadGone
+    from .errors import UploadQuotaExceeded as UploadQuotaExceeded
     from .errors import WrongOffset as WrongOffset
     from .logins import login as login
     from .logins import login_with_password as login_with_password
@@ -119,6 +121,7 @@ __all__ = [
     "Entity",
     "Error",
     "FileExists",
+    "FilesOfAnotherRoom",
     "ImmutableAttribute",
     "ImportFailed",
     "InvalidMedia",
@@ -178,6 +181,7 @@ __all__ = [
     "UnknownType",
     "UploadBusy",
     "UploadGone",
+    "UploadQuotaExceeded",
     "WrongOffset",
     "__version__",
     "connect",

@@ -20,6 +20,7 @@ __all__ = [
     "DeleteRestricted",
     "Error",
     "FileExists",
+    "FilesOfAnotherRoom",
     "ImmutableAttribute",
     "ImportFailed",
     "InvalidMedia",
@@ -647,6 +648,16 @@ class UploadGone(Error):
 
     code = "upload_gone"
     status = 410
+
+
+class FilesOfAnotherRoom(Error):
+    """{where} has the files of another room: {other}, not {room}. Give each room a place of its own.
+
+    Facts: `where` (a place of files), `other`, `room` (ids of rooms).
+    """
+
+    code = "files_of_another_room"
+    status = 409
 
 
 class LocationUnavailable(Error):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..files.collecting import Collected
     from ..store.room import Room
 
-__all__ = ["blobs_of", "carry_files", "collect_files", "files_beside", "has_files", "problems_of"]
+__all__ = ["blobs_of", "carry_files", "check_place", "collect_files", "files_beside", "has_files", "problems_of"]
 
 
 def blobs_of(room: Room) -> Blobs | None:
@@ -20,7 +20,7 @@ def blobs_of(room: Room) -> Blobs | None:
     from ..files.blobs import open_blobs
 
     try:
-        return open_blobs(room.file_records.place)
+        return open_blobs(room.file_records.place, room.file_records.room)
     except InvalidSettings:
         return None
 
@@ -52,6 +52,15 @@ def collect_files(room: Room) -> Collected | None:
     return None if blobs is None else collect_all(room.file_records, blobs)
 
 
+def check_place(source: str, place: str) -> None:
+    """FilesOfAnotherRoom where the files of a copy of a room cannot lie."""
+    from ..files.blobs import open_blobs
+    from ..store.room import Room
+
+    with Room.open(source, mode="read", create=False) as room:
+        open_blobs(place, room.file_records.room).check_owner()
+
+
 def carry_files(source: str, known: str, place: str) -> int:
     """Copy the bytes that the room `known` knows, from those of the room `source` to `place`; how many blobs."""
     from ..files.blobs import open_blobs
@@ -60,7 +69,11 @@ def carry_files(source: str, known: str, place: str) -> int:
 
     with Room.open(source, mode="read", create=False) as room, Room.open(known, mode="read", create=False) as copy:
         there = blobs_of(room)
-        return 0 if there is None else carry_blobs(copy.file_records.all(), there, open_blobs(place))
+        return (
+            0
+            if there is None
+            else carry_blobs(copy.file_records.all(), there, open_blobs(place, copy.file_records.room))
+        )
 
 
 def files_beside(source: str, made: Path) -> None:

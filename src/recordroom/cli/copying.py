@@ -75,12 +75,14 @@ def copy(*words: Words, files: Files = None, json: Json = False) -> int:
 
 def _copy(source: str, target: str, done: str, json: bool, files: str | None = None) -> int:
     from ..store.copying import copy_room
-    from .blobs import carry_files, files_beside, has_files
+    from .blobs import carry_files, check_place, files_beside, has_files
 
     if files is not None and "://" not in files:
         files = str(Path(files).absolute())
     if "://" in target and files is None and has_files(source):
         raise UsageError("components have bytes: say with --files where they are to lie")
+    if files is not None:
+        check_place(source, files)
     beside = None if files else partial(files_beside, source)
 
     start = time.monotonic()

@@ -137,6 +137,10 @@ def creator(keeper: Session, job: UUID) -> str:
         raise PermissionDenied(what=f"a job of {who} that {', '.join(sorted(others))} changed")
     if who == OWNER and "User" in keeper.schema and keeper.query("User where name is $name", name=OWNER).first():
         raise PermissionDenied(what="a job of a user who has the name of the owner")
+    if "User" in keeper.schema:
+        user = keeper.query("User where name is $name", name=who).first()
+        if user is not None and user["created_revision"] > found["created_revision"]:
+            raise PermissionDenied(what=f"a job of somebody else who was called {who} before")
     return who
 
 

@@ -256,7 +256,10 @@ class LocalFiles:
         if self._opened is None:
             from ..files.blobs import open_blobs
 
-            self._opened = open_blobs(self._room.file_records.place)
+            records = self._room.file_records
+            opened = open_blobs(records.place, records.room)
+            opened.check_owner()
+            self._opened = opened
         return self._opened
 
     def _found(self, key: str) -> Any:

@@ -13,10 +13,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..errors import ChecksumMismatch
+from ..errors import ChecksumMismatch, FilesOfAnotherRoom
 
 __all__ = [
     "ANYTHING",
+    "OWNER",
     "PIECE",
     "Blobs",
     "Hashing",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 PIECE = 1 << 20  # bytes that are read or written at a time
+OWNER = "room"  # the name of what says whose place it is
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MANY = 500
 
@@ -87,6 +89,32 @@ class Blobs(ABC):
     """A place of blobs. Safe to use from several threads."""
 
     where: str
+    room = ""  # whose place it is, an id in hexadecimal; "": nobody looks
+    _is_ours = False
+
+    def check_owner(self) -> None:
+        """FilesOfAnotherRoom where another room keeps its files here. Nothing is changed, so media for reading will do."""
+        owner = self._owner() if self.room and not self._is_ours else None
+        if owner is not None:
+            self._check(owner)
+
+    def claim(self) -> None:
+        """As `check_owner`, before something is changed here: a place that is nobody's belongs to this room from now on."""
+        if self.room and not self._is_ours:
+            self._check(self._owner() or self._own(self.room))
+
+    def _check(self, owner: str) -> None:
+        if owner != self.room:
+            raise FilesOfAnotherRoom(where=self.where, other=owner, room=self.room)
+        self._is_ours = True
+
+    @abstractmethod
+    def _owner(self) -> str | None:
+        """The room that the place belongs to, as it is noted there."""
+
+    @abstractmethod
+    def _own(self, room: str) -> str:
+        """Note whose place it is, unless somebody was faster; whose it is then."""
 
     def free(self) -> int | None:
         """How many bytes are free there; None where there is no such number."""
@@ -211,8 +239,17 @@ def check_digest(text: str) -> str:
     return text
 
 
-def open_blobs(place: str) -> Blobs:
-    """The blobs at a place: a folder, or `s3://…`, `gs://…`, `az://…`. Makes and opens nothing yet."""
+def open_blobs(place: str, room: bytes = b"") -> Blobs:
+    """The blobs at a place: a folder, or `s3://…`, `gs://…`, `az://…`. Makes and opens nothing yet.
+
+    With the id of a room nothing is changed where another room keeps its files.
+    """
+    found = _blobs_at(place)
+    found.room = room.hex()
+    return found
+
+
+def _blobs_at(place: str) -> Blobs:
     if "://" in place:
         from .blobs_object import ObjectBlobs
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import LocationUnavailable, NoSuchFile, PermissionDenied, StorageFull, UploadBusy, WrongOffset
-from .blobs import PIECE, Blobs, Incoming, Kept, Known, check_digest
+from .blobs import OWNER, PIECE, Blobs, Incoming, Kept, Known, check_digest
 
 try:
     import fcntl
@@ -35,6 +35,32 @@ class DiskBlobs(Blobs):
 
     def __repr__(self) -> str:
         return f"<DiskBlobs {self.where}>"
+
+    def _owner(self) -> str | None:
+        try:
+            return (self._uploads.parent / OWNER).read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise LocationUnavailable(where=self.where, reason=f"{OWNER} cannot be read") from error
+
+    def _own(self, room: str) -> str:
+        mark = self._uploads.parent / OWNER
+        made = self._uploads / f"owner-{secrets.token_hex(8)}"
+        with _named(self.where):
+            self._uploads.mkdir(parents=True, exist_ok=True)
+            made.write_text(f"{room}\n", encoding="ascii")
+            try:
+                # Whole or not at all, and only where there is none.
+                os.link(made, mark)
+            except FileExistsError:
+                return self._owner() or room
+            except OSError:
+                if not mark.exists():
+                    made.replace(mark)
+            finally:
+                made.unlink(missing_ok=True)
+        return self._owner() or room
 
     def free(self) -> int | None:
         for folder in (self._uploads, *self._uploads.absolute().parents):
@@ -65,6 +91,7 @@ class DiskBlobs(Blobs):
             raise NoSuchFile(where="the room", path=digest) from None
 
     def remove(self, digest: str) -> None:
+        self.claim()
         with _named(self.where), contextlib.suppress(FileNotFoundError):
             self._blob(digest).unlink()
 
@@ -83,6 +110,7 @@ class DiskBlobs(Blobs):
 
     def begin(self, upload: str, offset: int) -> Incoming:
         path = self._upload(upload)
+        self.claim()
         with _named(self.where):
             path.parent.mkdir(parents=True, exist_ok=True)
             return _DiskIncoming(self.where, path, offset)
@@ -96,6 +124,7 @@ class DiskBlobs(Blobs):
             yield from _kept(self._uploads)
 
     def discard(self, upload: str) -> None:
+        self.check_owner()
         with _named(self.where), contextlib.suppress(FileNotFoundError):
             self._upload(upload).unlink()
 

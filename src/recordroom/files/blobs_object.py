@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import LocationUnavailable, MissingExtra, NoSuchFile, PermissionDenied, UploadBusy, WrongOffset
 from .aside import read_aside
-from .blobs import PIECE, Blobs, Incoming, Kept, Known, check_digest
+from .blobs import OWNER, PIECE, Blobs, Incoming, Kept, Known, check_digest
 
 __all__ = ["ObjectBlobs"]
 
@@ -60,6 +60,23 @@ class ObjectBlobs(Blobs):
                 raise
             raise LocationUnavailable(where=self.where, reason=type(error).__name__) from error
 
+    # --- whose they are ---
+
+    def _owner(self) -> str | None:
+        import obstore
+
+        store = self._store
+        try:
+            with self._named():
+                return bytes(obstore.get(store, OWNER).bytes()).decode("ascii", "replace").strip()
+        except FileNotFoundError:
+            return None
+
+    def _own(self, room: str) -> str:
+        with contextlib.suppress(UploadBusy):  # somebody was faster
+            self._keep(OWNER, f"{room}\n".encode())
+        return self._owner() or room
+
     # --- blobs ---
 
     def size(self, digest: str) -> int | None:
@@ -94,6 +111,7 @@ class ObjectBlobs(Blobs):
                 yield data[at : at + PIECE]
 
     def remove(self, digest: str) -> None:
+        self.claim()
         self._delete([_blob(digest)])
 
     def _delete(self, paths: Sequence[str]) -> None:
@@ -135,6 +153,7 @@ class ObjectBlobs(Blobs):
         return sum(size for _, size in self._pieces(upload))
 
     def begin(self, upload: str, offset: int) -> Incoming:
+        self.claim()
         there = self.offset(upload)
         if there != offset:
             raise WrongOffset(offset=there, given=offset)
@@ -159,6 +178,7 @@ class ObjectBlobs(Blobs):
         yield from found.values()
 
     def discard(self, upload: str) -> None:
+        self.check_owner()
         self._delete([path for path, _, _ in self._listed(f"uploads/{_upload(upload)}/")])
 
     def _incoming(self, upload: str) -> Iterator[bytes]:

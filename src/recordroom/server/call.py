@@ -16,6 +16,7 @@ from ..model import wire
 from ..model.operations import Commit
 from ..query.request import PreviewRequest
 from ..store.async_room import AsyncRoom
+from .amounts import check_json, check_msgpack, is_plain_json, is_plain_msgpack
 from .auth.identity import Identity
 from .errors import NotAcceptable, RequestTimeout, UnsupportedContent
 from .json_form import read_json, write_json
@@ -117,15 +118,21 @@ class Call:
         return found
 
     async def take(self, kind: type[T], most: int | None = None) -> T:
-        """The body as a `kind`; RequestTooLarge for one of more than `most` bytes."""
+        """The body as a `kind`; RequestTooLarge for one of more than `most` bytes, or of too many values."""
         given = self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if self.headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise UnsupportedContent(taken="it is (without content-encoding)", given="compressed")
         if given in _MSGPACK_NAMES:
-            return wire.decode(await self.body(most), kind)
+            data, values = await self.body(most), self.service.limits.values
+            if not is_plain_msgpack(data, values):
+                await asyncio.to_thread(check_msgpack, data, values)
+            return wire.decode(data, kind)
         if given not in _JSON_NAMES:
             raise UnsupportedContent(taken=" or ".join(STRUCTS), given=given.decode("latin-1")[:100])
-        return await self._raw(read_json(await self.body(most), kind))
+        data, values = await self.body(most), self.service.limits.values
+        if not is_plain_json(data, values):
+            await asyncio.to_thread(check_json, data, values)
+        return await self._raw(read_json(data, kind))
 
     async def _raw(self, request: T) -> T:
         """The request, with values as the wire has them instead of as people write them."""

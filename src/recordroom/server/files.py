@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
-from ..errors import InvalidRequest, InvalidSettings, RequestTooLarge, TokenExpired
+from ..errors import (
+    InvalidRequest,
+    InvalidSettings,
+    LocationUnavailable,
+    PermissionDenied,
+    RequestTooLarge,
+    TokenExpired,
+)
 from ..files.blobs import ANYTHING, PIECE, Blobs, Hashing, Incoming, Known, Wanted, open_blobs
 from ..files.collecting import Collected, collect_all
 from ..model.actor import OWNER, Actor
@@ -40,7 +47,7 @@ from .signed import FILES, RoomKey
 if TYPE_CHECKING:
     from .service import Service
 
-__all__ = ["Files", "facts_of"]
+__all__ = ["Files", "check_place", "facts_of"]
 
 T = TypeVar("T")
 _SHORT, _LONG = 8, 3  # threads for pieces, and for whole files
@@ -71,7 +78,7 @@ class Files:
         """Where the bytes lie; InvalidSettings where nothing says so."""
         if self._blobs is None:
             opened = self.room.opened
-            self._blobs = open_blobs(files_place(opened.driver.where, opened.settings.files))
+            self._blobs = open_blobs(files_place(opened.driver.where, opened.settings.files), opened.id)
         return self._blobs
 
     async def close(self) -> None:
@@ -164,7 +171,7 @@ class Files:
         await self.asked(room, lambda who: records.check_writable(who, database, component))
 
     async def begun(self, room: AsyncRoom, facts: UploadFacts) -> UploadRow:
-        """Note an upload that begins; `Quotas.begun` says what may be wrong with it."""
+        """Note an upload that begins and may go on later; `Quotas.begun` says what may be wrong with it."""
         return await self._quotas.begun(room, facts)
 
     async def put(  # noqa: PLR0913 - each is one fact about what is sent
@@ -181,7 +188,7 @@ class Files:
         limits, hashing = self._service.limits, Hashing(md5=bool(wanted.md5))
         most = limits.file if wanted.size is None else min(wanted.size, limits.file)
         facts = UploadFacts(component=component, database=database, length=wanted.size or 0, name=name)
-        upload = await self.begun(room, facts)
+        upload = await self._quotas.begun(room, facts, at_once=True)
         try:
             if wanted.size is None:
                 chunks = self._quotas.counted(room, upload, chunks)
@@ -315,6 +322,21 @@ class Files:
         if not await holds(self.room, token.actor, token.credential):
             raise TokenExpired
         return token
+
+
+async def check_place(room: AsyncRoom, files: str = "") -> None:
+    """FilesOfAnotherRoom where another room keeps its files there. A place that cannot be reached now is looked at later.
+
+    `files` is what the settings of the server say of the place, where they do.
+    """
+    opened = room.opened
+    try:
+        blobs = open_blobs(files_place(opened.driver.where, files or opened.settings.files), opened.id)
+        await asyncio.to_thread(blobs.check_owner)
+    except InvalidSettings:
+        return
+    except (LocationUnavailable, PermissionDenied) as error:
+        _LOG.warning("files cannot be reached: %s", error)
 
 
 def facts_of(row: FileRow) -> FileFacts:

@@ -11,6 +11,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Sizes in bytes, times in seconds."""
 
     body: int = 64 * 2**20  # of a request
+    values: int = 4_000_000  # in a request
     head: int = 64 * 2**10  # of its line and headers together
     head_seconds: float = 20.0  # until the headers are there
     body_seconds: float = 30.0  # until the next piece of a body is there

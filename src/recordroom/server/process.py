@@ -27,6 +27,7 @@ from ..errors import Error, InvalidSettings
 from ..store.async_room import AsyncRoom
 from . import logs
 from .auth.accounts import Accounts
+from .files import check_place
 from .mount import module_of
 from .run import Server, bound_socket, run, serve
 from .service import Service
@@ -114,6 +115,7 @@ async def _prepare(settings: ServerSettings) -> str | None:
     room = await AsyncRoom.open(settings.room)
     accounts = Accounts(room, settings.auth)
     try:
+        await check_place(room, settings.files)
         code = await accounts.first_run()
     finally:
         await accounts.close()

@@ -34,8 +34,8 @@ class Quotas:
         self._service = service
         self._files = files
 
-    async def begun(self, room: AsyncRoom, facts: UploadFacts) -> UploadRow:
-        """Note an upload that begins, with what it is to have; or say why not.
+    async def begun(self, room: AsyncRoom, facts: UploadFacts, *, at_once: bool = False) -> UploadRow:
+        """Note an upload that begins, with what it is to have, or say why not. `at_once`: it comes with this request.
 
         RequestTooLarge, PermissionDenied, StorageFull, UploadQuotaExceeded; TooManyAttempts where too many are under way.
         """
@@ -50,7 +50,7 @@ class Quotas:
 
         def plan(who: Who) -> Plan[UploadRow | int]:
             yield from records.check_writable(who, row.facts.database, row.facts.component)
-            if (yield from records.uploads_of(self._files.dialect, owner)) >= limits.uploads:
+            if not at_once and (yield from records.uploads_of(self._files.dialect, owner)) >= limits.uploads:
                 reason = f"{room.actor.name} has {limits.uploads} uploads under way already; finish or end some first."
                 raise TooManyAttempts(reason, retry_after=_RETRY_SECONDS)
             joined = row

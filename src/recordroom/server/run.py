@@ -21,6 +21,7 @@ from ..query.grammar import parse
 from ..store.async_room import AsyncRoom
 from .app import App
 from .auth.accounts import Accounts
+from .files import check_place
 from .jobs import Jobs
 from .logs import RequestLog
 from .mount import made_mounts
@@ -146,6 +147,7 @@ async def serve(
     parse("User")  # the parser takes a while to be made
     room = await AsyncRoom.open(settings.room, **_room_settings(settings))
     try:
+        await check_place(room)
         service = Service(room, accounts(room), settings.limits, mail=settings.mail, url=settings.url)
         log = RequestLog(every=settings.log_requests == "all", slow=settings.slow_seconds)
         mounts = made_mounts(service, settings)

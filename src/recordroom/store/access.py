@@ -61,6 +61,11 @@ class Access:
         self.grants = tuple(grant for grant in grants if grant.verb in verbs)
         self._rules: WeakKeyDictionary[Catalog, Rules] = WeakKeyDictionary()
 
+    @property
+    def is_guest(self) -> bool:
+        """Whether no rule is about the actor: at most something is shared with them."""
+        return self.actor.user is not None and not any(grant.rule for grant in self.grants)
+
     def rules(self, catalog: Catalog) -> Rules:
         """The grants as they hold in one database, shared with every actor for whom they are the same."""
         plain = catalog.plain

@@ -82,10 +82,12 @@ def may_create(segment: Segment, block: Create) -> None:
 
 
 def may_publish(segment: Segment) -> None:
-    """PermissionDenied for a token that is for reading only."""
+    """PermissionDenied for a token that is for reading only, and for users without any rule: guests."""
     writer = segment.mode.writer
     if writer is not None and writer.actor.scopes and {"write", "admin"}.isdisjoint(writer.actor.scopes):
         raise PermissionDenied(what="publishing events with a token for reading")
+    if writer is not None and writer.access is not None and writer.access.is_guest:
+        raise PermissionDenied(what="publishing events without any rule that allows something")
 
 
 def note_unseen_references(segment: Segment, layout: Layout, block: Update) -> None:

@@ -124,11 +124,12 @@ class _Reader:
 
 
 def _own_facts(reader: _Reader, user: bytes) -> Plan[dict[str, Any]]:
-    """The scalars of the User that have a value."""
+    """The scalars of the User that have a value, and since which revision there is this user of this name."""
     attributes = [
         each
         for each in layout_of(reader.catalog, "User").attributes.values()
-        if not each.system and each.kind != "json" and (not each.multi or each.kind != "uuid")
+        if each.name == "created_revision"
+        or (not each.system and each.kind != "json" and (not each.multi or each.kind != "uuid"))
     ]
     rows = yield from reader.rows("User", [each.name for each in attributes], "id = ?", (user,))
     if not rows:

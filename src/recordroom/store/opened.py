@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import Error, RoomReadOnly
 from .catalog import Catalog, Catalogs, catalog_of, load_catalogs
-from .creation import store_settings
+from .creation import RoomFacts, store_settings
 from .followers import behind, catch_up
 from .past import check_readable, retention_plan
 from .plans import Driver, Plan
@@ -33,9 +33,10 @@ class FollowersBehind(Exception):
 class Opened:
     """`catalogs` are the newest that were seen; `users` is how many rooms share this."""
 
-    def __init__(self, driver: Driver, settings: Settings, writer: Callable[[float], Driver]) -> None:
+    def __init__(self, driver: Driver, facts: RoomFacts, writer: Callable[[float], Driver]) -> None:
         self.driver = driver
-        self.settings = settings
+        self.id = facts.id  # the room's own, which its copies have too
+        self.settings = facts.settings
         self.catalogs: Catalogs | None = None
         self.users = 0
         self.wake = Wake()

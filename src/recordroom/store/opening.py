@@ -237,7 +237,7 @@ def _prepared(driver: Driver, opening: Opening, writer: Callable[[float], Driver
         found = driver.run(_format_of(driver))
         if check_format(found, driver.where, read_only=opening.read_only):
             driver.rebuild(migrate(driver.dialect))
-        opened = Opened(driver, driver.run(room_facts()).settings, writer)
+        opened = Opened(driver, driver.run(room_facts()), writer)
         # Before anything is written: connections are made with it.
         driver.durability = changed(opened.settings, opening.settings).durability
         if opening.settings and not opening.read_only:

@@ -53,6 +53,11 @@ class RoomFiles:
         return files_place(self._opened.driver.where, self._opened.settings.files)
 
     @property
+    def room(self) -> bytes:
+        """The id of the room."""
+        return self._opened.id
+
+    @property
     def orphans_before(self) -> int:
         """Bytes from before this moment whose component is not committed are given up."""
         return now() - self._opened.settings.orphans * _HOUR

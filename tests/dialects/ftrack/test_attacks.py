@@ -412,19 +412,20 @@ def test_a_message_that_is_too_large_is_not_kept(yard: Yard) -> None:
 
 
 def test_events_are_from_who_sends_them_and_not_of_what_is_hidden(yard: Yard) -> None:
-    with socket_of(yard, "gus") as guest, socket_of(yard, "looker") as looker:
-        assert guest.subscribe("topic=*", "all")
+    with socket_of(yard, "mallory") as other, socket_of(yard, "looker") as looker, socket_of(yard, "gus") as guest:
+        assert other.subscribe("topic=*", "all")
+        assert not guest.send("mine", {})["success"]
         assert not looker.send("x", {})["success"]
         yard.session.create("Shot", {"name": f"{SECRET} too", "parent": yard.secret})
         yard.session.commit()
-        assert guest.send("mine", {}, source={"user": {"username": "administrator", "id": "x"}})["success"]
-        while not any('"mine"' in each for each in guest.came):
-            guest.came.append(str(guest.socket.recv(20)))
-        [mine] = [each for each in guest.came if '"mine"' in each]
-        assert '"username": "gus"' in mine
+        assert other.send("mine", {}, source={"user": {"username": "administrator", "id": "x"}})["success"]
+        while not any('"mine"' in each for each in other.came):
+            other.came.append(str(other.socket.recv(20)))
+        [mine] = [each for each in other.came if '"mine"' in each]
+        assert '"username": "mallory"' in mine
         assert "administrator" not in mine
-        assert SECRET not in "".join(guest.came)
-        assert str(yard.shot["id"]) not in "".join(guest.came)
+        assert SECRET not in "".join(other.came)
+        assert str(yard.shot["id"]) not in "".join(other.came)
 
 
 # --- what is written down ---------------------------------------------------------------------------------
