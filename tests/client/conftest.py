@@ -111,10 +111,13 @@ class PostgresPlace:
         self._kept = row
 
     def _wipe(self) -> None:
-        """Make the room what it was after its types were defined; a room with another schema is left for good."""
+        """Make the room what it was after its types were defined; a room with another schema, or without its first commits, is left for good."""
         with self._connection() as connection:
             revision, schema_revision = self._kept
-            if connection.execute("SELECT schema_revision FROM rr_room").fetchone() != (schema_revision,):
+            found = connection.execute(
+                "SELECT schema_revision, (SELECT count(*) FROM rr_commit WHERE revision <= %s) FROM rr_room", (revision,)
+            ).fetchone()
+            if found != (schema_revision, revision):
                 self._schema = ""
                 return
             tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (self._schema,))
