@@ -115,7 +115,8 @@ class PostgresPlace:
         with self._connection() as connection:
             revision, schema_revision = self._kept
             found = connection.execute(
-                "SELECT schema_revision, (SELECT count(*) FROM rr_commit WHERE revision <= %s) FROM rr_room", (revision,)
+                "SELECT schema_revision, (SELECT count(*) FROM rr_commit WHERE revision <= %s) FROM rr_room",
+                (revision,),
             ).fetchone()
             if found != (schema_revision, revision):
                 self._schema = ""

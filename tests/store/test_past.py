@@ -181,13 +181,3 @@ def test_replaced_links_are_pruned(desk: Desk) -> None:
     prune(desk, kept)
 
     assert [bytes(row[0]) for row in desk.sql('SELECT target FROM "main.Task.tags~past"')] == [blue]
-
-
-def test_where_no_header_is_left_the_revision_is_still_known(desk: Desk) -> None:
-    [task] = desk.create("Task", name=["a"])
-    desk.commit(Delete("Task", [task]))
-
-    prune(desk, desk.revision)
-
-    assert desk.sql("SELECT count(*) FROM rr_commit") == [(0,)]
-    assert desk.room.revision_at(2**62) == desk.revision

@@ -143,9 +143,6 @@ def revision_at_plan(moment: int) -> Plan[int]:
     rows = yield Fetch(
         f"SELECT revision FROM rr_commit WHERE time <= {int(moment)} ORDER BY time DESC, revision DESC LIMIT 1"
     )
-    if not rows:
-        # Where retention left no header at all, what there is now is all that is known.
-        rows = yield Fetch("SELECT revision FROM rr_room WHERE NOT EXISTS (SELECT 1 FROM rr_commit)")
     return rows[0][0] if rows else 0
 
 
