@@ -200,14 +200,21 @@ class InvalidReference(Error):
 
 
 class NotUnique(Error):
-    """Another {type} has the same {attributes}: {values!r}.
+    """Another {type} has the same {attributes}.
 
-    Facts: `type`, `attributes` (tuple), `values` (tuple), `entity` (the one refused),
+    Facts: `type`, `attributes` (tuple), `values` (tuple; None where it may not be known), `entity` (the one refused),
     `existing` (the id of the one in the room, when it may be known).
     """
 
     code = "not_unique"
     status = 409
+
+    @classmethod
+    def describe(cls, facts: dict[str, Any]) -> str:
+        """The default message, with each attribute beside its value."""
+        pairs = zip(facts.get("attributes", ()), facts.get("values", ()), strict=False)
+        same = " and ".join(name if value is None else f"{name} {shown(value)}" for name, value in pairs)
+        return super().describe({**facts, "attributes": same or "values"})
 
 
 class DeleteRestricted(Error):

@@ -194,7 +194,7 @@ def test_facts_are_shown_as_json_to_everyone_else() -> None:
 
     assert body["error"] == {
         "code": "not_unique",
-        "message": "Another Task has the same ('name',): ('x',).",
+        "message": "Another Task has the same name 'x'.",
         "details": {
             "type": "Task",
             "attributes": ["name"],
