@@ -169,6 +169,93 @@ def test_many_take_as_many_statements_as_one(tree: Tree) -> None:
     assert many == statements(tree.one)
 
 
+def test_what_moves_away_is_not_deleted_with_what_it_was_in(tree: Tree) -> None:
+    new = new_id()
+    commit(
+        tree.room,
+        Create("Shot", [new], {"name": ["new"], "parent": [tree.two]}),
+        Update("Context", [tree.shot], {"parent": [new]}),
+        Delete("Project", [tree.one]),
+    )
+
+    assert tree.projects() == [tree.two] * 6
+    assert list(tree.room.check()) == []
+
+
+def test_a_reference_that_a_delete_clears_is_followed(room: Room) -> None:
+    apply(room, SCHEMA)
+    apply(
+        room,
+        """
+[Note.attributes]
+context = { kind = "reference", target = "Context" }
+asset = { kind = "reference", target = "Asset" }
+project = { kind = "reference", target = "Project", initial = "coalesce(context.project, asset.project)", follows = true }
+""",
+    )
+    tree = Tree(room)
+    shot, note = new_ids(2)
+    commit(room, Create("Shot", [shot], {"name": ["s"], "parent": [tree.two]}))
+    commit(room, Create("Note", [note], {"context": [shot], "asset": [tree.asset]}))
+    assert values(room, "Note", "project") == [tree.two]
+
+    commit(room, Delete("Shot", [shot]))
+
+    assert values(room, "Note", "project") == [tree.one]
+    assert list(room.check()) == []
+
+
+def test_what_is_deleted_and_created_again_is_followed(tree: Tree) -> None:
+    commit(
+        tree.room,
+        Delete("Asset", [tree.asset]),
+        Create("Asset", [tree.asset], {"name": ["x"], "home": [tree.shot], "project": [tree.two]}),
+    )
+
+    assert values(tree.room, "Asset", "project") == values(tree.room, "Version", "project") == [tree.two]
+
+
+def test_trees_may_be_deep(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recordroom.store.regiving._MOST_TIMES", 2)
+    shots = new_ids(30)
+    commit(tree.room, Create("Shot", shots, {"name": ["d"] * 30, "parent": [tree.shot, *shots[:-1]]}))
+
+    tree.move(tree.shot, tree.two)
+
+    assert set(tree.projects()[2:]) == {tree.two}
+
+
+def test_what_comes_under_in_a_commit_that_hands_unique_names_around(room: Room) -> None:
+    apply(room, SCHEMA.replace("abstract = true", 'abstract = true\nunique = [["parent", "name"]]'))
+    tree = Tree(room)
+    other, new = new_ids(2)
+    commit(room, Create("Shot", [other], {"name": ["o"], "parent": [tree.one]}))
+
+    commit(
+        room,
+        Update("Context", [tree.shot], {"parent": [tree.two]}),
+        Create("Shot", [new], {"name": ["n"], "parent": [tree.shot]}),
+        Update("Shot", [other], {"parent": [tree.shot], "name": ["b"]}),
+        Update("Shot", [tree.below], {"name": ["c"]}),
+    )
+
+    assert set(values(room, "Shot", "project")[2:]) == {tree.two}
+    assert list(room.check()) == []
+
+
+def test_what_follows_through_something_that_is_given(room: Room) -> None:
+    apply(room, SCHEMA)
+    apply(room, "[Context.attributes]\nfps = { kind = 'integer', initial = 'project.fps', follows = true }")
+    tree = Tree(room)
+    moved = tree.move(tree.two, tree.one)
+
+    room.revert(moved.revision, Commit(id=new_id()))
+    commit(room, Update("Project", [tree.one], {"fps": [24]}))
+
+    assert values(room, "Context", "project")[:2] == [tree.one, tree.two]
+    assert values(room, "Context", "fps") == [24, None, 24, 24]
+
+
 # --- what cannot be ---------------------------------------------------------------------------------
 
 
@@ -197,6 +284,55 @@ def test_of_two_moves_only_the_circle_is_left_out(tree: Tree) -> None:
     )
 
     assert [each.entity for each in result.refused] == [tree.shot]
+    assert values(tree.room, "Context", "project") == [tree.one, tree.two, tree.one, tree.one, tree.two]
+
+
+def test_a_circle_through_references_of_two_types_is_refused(room: Room) -> None:
+    up = """
+up = { kind = "reference", target = "Context" }
+x = { kind = "text", initial = "up.name", follows = true }
+"""
+    head = "[Context]\nabstract = true\n[Context.attributes]\nname = 'text'\n"
+    apply(room, head + "".join(f"[{each}]\nextends = 'Context'\n[{each}.attributes]{up}" for each in ("Shot", "Take")))
+    shot, take = new_ids(2)
+    commit(room, Create("Shot", [shot], {"name": ["s"]}), Create("Take", [take], {"name": ["t"], "up": [shot]}))
+
+    with pytest.raises(InvalidValue, match="circle"):
+        commit(room, Update("Shot", [shot], {"up": [take]}))
+
+
+def test_what_never_comes_to_rest_is_refused(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recordroom.store.regiving._MOST_TIMES", 20)
+    apply(
+        room,
+        "".join(
+            f"""
+[{name}.attributes]
+other = {{ kind = "reference", target = "{target}" }}
+count = {{ kind = "integer", initial = "other.count + 1", follows = true }}
+"""
+            for name, target in (("Shot", "Take"), ("Take", "Shot"))
+        ),
+    )
+    shot, take = new_ids(2)
+    commit(room, Create("Shot", [shot], {"count": [1]}), Create("Take", [take], {"other": [shot]}))
+
+    with pytest.raises(InvalidValue, match="never comes to rest"):
+        commit(room, Update("Shot", [shot], {"other": [take]}))
+    assert [values(room, name, "count") for name in ("Shot", "Take")] == [[1], [2]]
+
+
+def test_what_would_put_something_wrong_below_it_is_left_out(tree: Tree) -> None:
+    other, free = new_ids(2)
+    commit(
+        tree.room,
+        Create("Asset", [other], {"name": ["x"], "home": [tree.two]}),
+        Create("Shot", [free], {"name": ["f"], "parent": [tree.one]}),
+    )
+
+    result = commit(tree.room, Update("Shot", [tree.shot, free], {"parent": [tree.two, tree.two]}), on_error="continue")
+
+    assert [(each.type, each.entity, each.code) for each in result.refused] == [("Shot", tree.shot, "not_unique")]
     assert values(tree.room, "Context", "project") == [tree.one, tree.two, tree.one, tree.one, tree.two]
 
 
@@ -273,3 +409,23 @@ def test_rules_are_judged_with_what_is_found_and_what_goes_along_needs_none(room
 
     assert values(room, "Asset", "project") == [tree.two]
     assert {each for _, each in result.stale} & {tree.below, tree.asset, tree.version} == set()
+
+
+def test_errors_do_not_tell_what_is_in_something_unseen_that_follows(room: Room) -> None:
+    office = Office(room)
+    apply(room, SCHEMA)
+    apply(
+        room, "[Version.attributes]\nlabel = { kind = 'text', initial = 'asset.name', follows = true, max_length = 3 }"
+    )
+    tree = Tree(room)
+    commit(room, Create("Asset", [new_id()], {"name": ["x"], "home": [tree.two]}))
+    bob = office.user("bob", Rule("read", "Project"), *every("Shot"), Rule("read", "Asset"), Rule("update", "Asset"))
+    with pytest.raises(InvalidValue) as wrong:
+        bob.commit(Update("Asset", [tree.asset], {"name": ["much too long"]}))
+    assert wrong.value.facts["value"] is None
+
+    ann = office.user("ann", Rule("read", "Project"), *every("Shot"))
+    with pytest.raises(NotUnique) as clash:
+        ann.commit(Update("Shot", [tree.shot], {"parent": [tree.two]}))
+    assert clash.value.facts["values"] == (None, None)
+    assert "existing" not in clash.value.facts

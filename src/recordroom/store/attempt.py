@@ -108,6 +108,7 @@ class Segment:
         self.created: dict[bytes, str] = {}
         self.deleted: dict[bytes, str] = {}
         self.cause: dict[bytes, bytes] = {}  # of what a cascade deleted: the entity that was to be deleted
+        self.followed: dict[bytes, bytes] = {}  # of what was given anew: the entity that was changed
         self.written: list[Written] = []
         self.missing: dict[tuple[str, str], dict[bytes, None]] = {}
         # Careful attempts keep back values of unique sets until the end: root → id → attribute → value.

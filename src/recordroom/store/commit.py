@@ -45,7 +45,7 @@ from .catalog import Catalog
 from .checks import check_commit, check_operation
 from .computed import check_computed
 from .ends import dependents, judge
-from .faults import Faults, LeftOut, refusal
+from .faults import Fault, Faults, LeftOut, refusal
 from .filling import fill
 from .followers import LAG, Lag, before_schema_change, keep_up
 from .journal import after_schema_changes, dump_operations, types_touched
@@ -243,8 +243,28 @@ def _apply_checked(segment: Segment, operations: list[Operation]) -> Plan[None]:
             yield from HANDLERS[type(operation)](segment, operation)
         yield from judge(segment)
     except LeftOut as left:
-        gone = {fault.entity for fault in left.faults}
-        raise LeftOut([*left.faults, *dependents(segment, gone)]) from None
+        faults = _at_those_changed(segment, left.faults, operations)
+        gone = {fault.entity for fault in faults}
+        raise LeftOut([*faults, *dependents(segment, gone)]) from None
+
+
+def _at_those_changed(segment: Segment, faults: list[Fault], operations: list[Operation]) -> list[Fault]:
+    """The faults, those of what only followed at the entities of the commit that it followed from."""
+    if not segment.followed:
+        return faults
+    kinds = {
+        each: operation.type
+        for operation in operations
+        if isinstance(operation, (Create, Update, Delete))
+        for each in operation.ids
+    }
+    found = []
+    for fault in faults:
+        cause = segment.followed.get(fault.entity, fault.entity)
+        if fault.entity not in kinds and cause in kinds:
+            fault = Fault(kinds[cause], cause, fault.error)
+        found.append(fault)
+    return found
 
 
 def _without(operation: Operation, gone: dict[bytes, Refusal], writer: Writer | None) -> Operation:

@@ -17,7 +17,7 @@ from .faults import Fault
 from .giving import give_values
 from .layout import layout_of, roots
 from .plans import FetchKeys, Plan
-from .regiving import give_anew
+from .regiving import give_anew, gives_anew
 from .telling import tell_given
 from .unique import settle_unique
 
@@ -28,16 +28,21 @@ def judge(segment: Segment) -> Plan[None]:
     """Judge everything that a segment left to be judged; raises, or leaves faults."""
     segment.faults.settle()
     _judge_circles(segment)
-    yield from cascade(segment)
-    if segment.new:
-        segment.faults.settle()
-        yield from give_values(segment)
-    yield from give_anew(segment)
-    yield from _judge_references(segment)
-    _judge_required(segment)
-    segment.faults.settle()
+    if segment.deleted and gives_anew(segment):
+        # What moves away from what is deleted is not taken along.
+        yield from _give(segment)
+        yield from cascade(segment)
+    else:
+        yield from cascade(segment)
+        yield from _give(segment)
+    yield from _judge_values(segment)
+    done = len(segment.operations)
     yield from clear_references(segment)
     segment.faults.settle()
+    if segment.deleted and (cleared := len(segment.operations)) > done:
+        yield from give_anew(segment, done)
+        if len(segment.operations) > cleared:
+            yield from _judge_values(segment)
     yield from settle_unique(segment)
     segment.faults.settle()
     yield from judge_end(segment)
@@ -45,6 +50,19 @@ def judge(segment: Segment) -> Plan[None]:
     yield from segment.store_counters()
     if segment.new:
         yield from tell_given(segment)
+
+
+def _give(segment: Segment) -> Plan[None]:
+    if segment.new:
+        segment.faults.settle()
+        yield from give_values(segment)
+    yield from give_anew(segment)
+
+
+def _judge_values(segment: Segment) -> Plan[None]:
+    yield from _judge_references(segment)
+    _judge_required(segment)
+    segment.faults.settle()
 
 
 # --- required -------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from ..query.functions import MICROSECONDS_OF_A_DAY
 from ..query.initial import ACTOR, NOW, Initial, reads
 from ..query.resolved import Arithmetic, Bound, Convert, Function, Get, Root, Row, Through, Value
 from ..query.syntax import Parameter
+from .access_checks import blind
 from .apply import fetch_rows
 from .attempt import New, Segment
 from .faults import Fault
@@ -83,8 +84,10 @@ def judge_values(segment: Segment, layout: Layout, ids: Sequence[bytes], given: 
         for entity, value in zip(ids, column, strict=True):
             wrong = wrong_at([value], attribute)
             if wrong is not None:
+                hidden = segment.unseen(layout.type, [entity]) or blind(segment, layout.type, [entity], [name])
+                shown = None if hidden else value
                 error = InvalidValue(
-                    type=layout.type, attribute=name, entity=show_id(entity), value=value, expected=wrong[1]
+                    type=layout.type, attribute=name, entity=show_id(entity), value=shown, expected=wrong[1]
                 )
                 segment.faults.add([Fault(layout.type, entity, error)])
 

@@ -2,18 +2,20 @@
 
 It happens at the end of a segment, in waves: entities whose own references or values were written first, then those
 that refer to what a wave has changed. What is found anew is written and stands in the journal like any update. References
-within one hierarchy by which values are found may not lead in a circle.
+within one hierarchy by which values are found may not lead in a circle, but for those that the room gives itself: what
+lies above everything may be its own. What is made of itself in any other way and never comes to rest is refused.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from ..errors import InvalidValue
 from ..model.ids import show_id
-from ..model.operations import Update
+from ..model.operations import Delete, Update
 from ..model.schema import Schema
 from ..query.initial import Initial, reads
 from .access_checks import seen_rows
@@ -25,9 +27,9 @@ from .giving import judge_values, values_of
 from .layout import Layout, layout_of
 from .plans import Plan, Row, UpdateColumns
 
-__all__ = ["give_anew"]
+__all__ = ["give_anew", "gives_anew"]
 
-_MOST_WAVES = 1_000
+_MOST_TIMES = 1_000  # that one value is found anew in one commit
 Changes = dict[tuple[str, str], dict[bytes, None]]  # hierarchy and attribute → entities in which it was written
 
 
@@ -67,7 +69,7 @@ class _Followers:
             target = schema.root(schema.attribute(kind, way).target)
             self.watched.add((target, name))
             self.ways.setdefault((target, name), set()).add((schema.owner(kind, way), way))
-            if target == root:
+            if target == root and way not in following.layout.given:
                 self.circular.add((root, way))
 
 
@@ -75,6 +77,7 @@ _known: WeakKeyDictionary[Catalog, _Followers] = WeakKeyDictionary()
 
 
 def _followers_of(catalog: Catalog) -> _Followers:
+    catalog = catalog.plain
     found = _known.get(catalog)
     if found is None:
         found = _known[catalog] = _Followers(catalog)
@@ -89,31 +92,70 @@ def _following(layout: Layout) -> Iterator[_Following]:
             yield _Following(layout, initial, own, frozenset((way[0], name) for way, name in read if way))
 
 
-def give_anew(segment: Segment) -> Plan[None]:
-    """Find anew what follows from what a segment has updated, and write it."""
+def gives_anew(segment: Segment) -> bool:
+    """Whether something follows from what a segment has written so far."""
     followers = _followers_of(segment.catalog)
-    changes = _updated(segment, followers) if followers.all else {}
-    if not changes:
+    return bool(followers.all and _updated(segment, followers, 0))
+
+
+def give_anew(segment: Segment, start: int = 0) -> Plan[None]:
+    """Find anew what follows from what a segment has updated, in its operations from `start` on, and write it."""
+    followers = _followers_of(segment.catalog)
+    if not followers.all:
+        return
+    changes = _updated(segment, followers, start)
+    came_back = _came_back(segment, followers, start)
+    if not changes and not came_back:
         return
     for (root, name), ids in changes.items():
         if (root, name) in followers.circular:
             yield from _judge_circles(segment, root, name, list(ids))
     segment.faults.settle()
-    for _ in range(_MOST_WAVES):
-        if not changes:
-            return
+    if came_back:
+        for place, found in (yield from _wave(segment, followers, came_back, own=False)).items():
+            changes.setdefault(place, {}).update(found)
+    times: Counter[tuple[str, str, bytes]] = Counter()
+    while changes:
         changes = yield from _wave(segment, followers, changes)
+        for (root, name), ids in changes.items():
+            times.update((root, name, each) for each in ids)
+            segment.faults.add(
+                Fault(root, each, _restless(root, name, each)) for each in ids if times[root, name, each] > _MOST_TIMES
+            )
+        segment.faults.settle()
 
 
-def _updated(segment: Segment, followers: _Followers) -> Changes:
+def _restless(root: str, name: str, entity: bytes) -> InvalidValue:
+    facts = {"type": root, "attribute": name, "entity": show_id(entity), "value": None}
+    return InvalidValue(
+        f"{root}.{name} follows from itself, in a circle, and never comes to rest.",
+        **facts,
+        expected="what does not follow from itself",
+    )
+
+
+def _updated(segment: Segment, followers: _Followers, start: int) -> Changes:
     schema = segment.schema
     found: Changes = {}
-    for operation in segment.operations:
+    for operation in segment.operations[start:]:
         if isinstance(operation, Update):
             root = schema.root(operation.type)
             for name in operation.columns:
                 if (root, name) in followers.watched:
                     found.setdefault((root, name), {}).update(dict.fromkeys(operation.ids))
+    return found
+
+
+def _came_back(segment: Segment, followers: _Followers, start: int) -> Changes:
+    """What others follow from in entities that were deleted and created again: it may be anything."""
+    gone = {each for operation in segment.operations[start:] if isinstance(operation, Delete) for each in operation.ids}
+    found: Changes = {}
+    for entity in gone & segment.created.keys():
+        kind = segment.created[entity]
+        root = segment.schema.root(kind)
+        for name in segment.schema.attributes(kind):
+            if (root, name) in followers.ways:
+                found.setdefault((root, name), {})[entity] = None
     return found
 
 
@@ -129,16 +171,18 @@ def _judge_circles(segment: Segment, root: str, name: str, ids: list[bytes]) -> 
         owners = {segment.schema.owner(kind, name): None for kind in _having(segment, root, name)}
         rows: list[Row] = []
         for owner in owners:
-            layout = segment.layout(owner)
-            rows += yield from fetch_rows(segment, layout, level, (layout.columns[name],))
+            layout, kinds_of = segment.layout(owner), set(segment.schema.subtypes(owner))
+            found = yield from fetch_rows(segment, layout, level, (layout.columns[name],))
+            rows += [row for row in found if row[2] in kinds_of]
         above.update(dict.fromkeys(level))
         above.update((row[0], row[3]) for row in rows)
         kinds.update((row[0], row[2]) for row in rows)
         level = list({row[3] for row in rows} - above.keys() - {None})
+    ending: set[bytes] = set()
     segment.faults.add(
         Fault(kinds[entity], entity, _circle(kinds[entity], name, entity, above[entity]))
         for entity in ids
-        if entity not in segment.deleted and _is_above_itself(entity, above)
+        if entity not in segment.deleted and _is_above_itself(entity, above, ending)
     )
 
 
@@ -147,12 +191,15 @@ def _having(segment: Segment, root: str, name: str) -> list[str]:
     return [each for each in schema.subtypes(root) if name in schema.attributes(each)]
 
 
-def _is_above_itself(entity: bytes, above: Mapping[bytes, bytes | None]) -> bool:
-    seen: set[bytes] = set()
+def _is_above_itself(entity: bytes, above: Mapping[bytes, bytes | None], ending: set[bytes]) -> bool:
+    """Whether the way up leads back. `ending` are those known to be below an end; more are found."""
+    seen = {entity}
     at = above.get(entity)
-    while at is not None and at != entity and at not in seen:
+    while at is not None and at not in seen and at not in ending:
         seen.add(at)
         at = above.get(at)
+    if at is None or at in ending:
+        ending |= seen
     return at == entity
 
 
@@ -165,17 +212,21 @@ def _circle(kind: str, name: str, entity: bytes, value: bytes | None) -> Invalid
 # --- waves ----------------------------------------------------------------------------------------
 
 
-def _wave(segment: Segment, followers: _Followers, changes: Changes) -> Plan[Changes]:
-    """Give anew what follows from changes; what that has changed."""
+def _wave(segment: Segment, followers: _Followers, changes: Changes, *, own: bool = True) -> Plan[Changes]:
+    """Give anew what follows from changes, in the changed entities themselves only with `own`; what that has changed."""
     concerned = _Concerned()
     for (root, name), ids in changes.items():
-        own = [each for each in followers.all if each.layout.root == root and name in each.attributes]
-        if own:
-            concerned.add(own, (yield from fetch_rows(segment, segment.layout(root), list(ids), ())))
+        here = [each for each in followers.all if own and each.layout.root == root and name in each.attributes]
+        if here:
+            concerned.add(here, (yield from fetch_rows(segment, segment.layout(root), list(ids), ())))
         for owner, way in sorted(followers.ways.get((root, name), ())):
             layout = segment.layout(owner)
             behind = [each for each in followers.all if (way, name) in each.behind]
-            concerned.add(behind, (yield from fetch_rows(segment, layout, list(ids), (), layout.columns[way])))
+            rows = yield from _referring(segment, layout, list(ids), layout.columns[way])
+            concerned.add(behind, rows)
+            for row in rows:
+                cause: bytes = row[3]
+                segment.followed.setdefault(row[0], segment.followed.get(cause, cause))
     found: Changes = {}
     for following, ids in concerned.found.values():
         place = (following.layout.root, following.initial.attribute.name)
@@ -183,6 +234,17 @@ def _wave(segment: Segment, followers: _Followers, changes: Changes) -> Plan[Cha
         if changed and place in followers.watched:
             found.setdefault(place, {}).update(dict.fromkeys(changed))
     return found
+
+
+def _referring(segment: Segment, layout: Layout, ids: list[bytes], column: str) -> Plan[list[Row]]:
+    """Rows of (id, revision, type, id of `ids` that it refers to); those that are kept back too."""
+    rows = yield from fetch_rows(segment, layout, ids, (column,), column)
+    held = segment.held.get(layout.root)
+    if held:
+        wanted = set(ids)
+        kept = [each for each, values in held.items() if values.get(column) in wanted]
+        rows += (yield from fetch_rows(segment, layout, kept, (column,))) if kept else []
+    return rows
 
 
 class _Concerned:

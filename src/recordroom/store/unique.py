@@ -76,7 +76,9 @@ def _clashes(
     if not clashing:
         return
     unseen = segment.unseen(layout.type, {existing for _, _, existing in clashing})
-    hidden = {name: blind(segment, layout.type, [each[0] for each in clashing], [name]) for name in names}
+    # What the actor does not see may follow from what it changes.
+    strange = segment.unseen(layout.type, {each[0] for each in clashing})
+    hidden = {name: strange | blind(segment, layout.type, [each[0] for each in clashing], [name]) for name in names}
     for entity, row, existing in clashing:
         values = (
             None if entity in hidden[name] else shown(raw, layout.attributes[name])
