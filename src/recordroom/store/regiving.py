@@ -148,6 +148,8 @@ def _updated(segment: Segment, followers: _Followers, start: int) -> Changes:
 
 def _came_back(segment: Segment, followers: _Followers, start: int) -> Changes:
     """What others follow from in entities that were deleted and created again: it may be anything."""
+    if not segment.created:
+        return {}
     gone = {each for operation in segment.operations[start:] if isinstance(operation, Delete) for each in operation.ids}
     found: Changes = {}
     for entity in gone & segment.created.keys():
