@@ -51,7 +51,7 @@ class Reached:
         self.folder = folder
         self.server = server
         self._before: set[str] = set()
-        self._before = set(self.leftovers())
+        self._before = set(self._left())
 
     def committed(self, key: str) -> str:
         operation = Create("Component", [as_id(key)], {"name": ["x"]})

@@ -42,14 +42,20 @@ ROUTES = (
         open=True,
         group="health",
     ),
-    Route(
-        method="GET",
-        path="/docs",
-        handler=docs,
-        summary="This API as a page to read",
-        gives=str,
-        kinds=(_HTML,),
-        open=True,
-        group="health",
+    *(
+        Route(
+            method="GET",
+            path=path,
+            handler=docs,
+            summary=summary,
+            gives=str,
+            kinds=(_HTML,),
+            open=True,
+            group="health",
+        )
+        for path, summary in (
+            ("/docs", "This API as a page to read"),
+            ("/", "The same page, for whoever opens the server's address in a browser"),
+        )
     ),
 )
