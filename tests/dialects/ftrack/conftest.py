@@ -98,6 +98,31 @@ def version(session: Any, shots: list[Any]) -> Any:
 
 
 @pytest.fixture
+def define(session: Any) -> Iterator[Callable[..., Any]]:
+    """Makes configurations of custom attributes, which go at the end: other tests see every one there is."""
+    made: list[Any] = []
+
+    def defined(key: str, kind: str = "text", entity_type: str = "task", **more: Any) -> Any:
+        of = session.query(f'CustomAttributeType where name is "{kind}"').one()
+        if entity_type == "task" and "object_type" not in more and not more.get("is_hierarchical"):
+            more["object_type"] = session.query("ObjectType where name is Shot").one()
+        data = {"key": key, "label": key.title(), "entity_type": entity_type, "type": of, "config": "{}", **more}
+        found = session.create("CustomAttributeConfiguration", data)
+        session.commit()
+        made.append(found["id"])
+        return found
+
+    yield defined
+    session.rollback()
+    session.reset()
+    for each in made:
+        found = session.get("CustomAttributeConfiguration", each)
+        if found is not None:
+            session.delete(found)
+            session.commit()
+
+
+@pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
     """The operations of each request that sessions make, as they are sent."""
     made: list[list[Any]] = []

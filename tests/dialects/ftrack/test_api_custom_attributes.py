@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import ftrack_api.exception
@@ -13,31 +13,6 @@ from tests.dialects.ftrack.hubs import Stage
 
 Connect = Callable[..., Any]
 Define = Callable[..., Any]
-
-
-@pytest.fixture
-def define(session: Any) -> Iterator[Define]:
-    """Makes configurations, which go at the end."""
-    made: list[str] = []
-
-    def defined(key: str, kind: str = "text", entity_type: str = "task", **more: Any) -> Any:
-        of = session.query(f'CustomAttributeType where name is "{kind}"').one()
-        if entity_type == "task" and "object_type" not in more and not more.get("is_hierarchical"):
-            more["object_type"] = session.query("ObjectType where name is Shot").one()
-        data = {"key": key, "label": key.title(), "entity_type": entity_type, "type": of, "config": "{}", **more}
-        found = session.create("CustomAttributeConfiguration", data)
-        session.commit()
-        made.append(found["id"])
-        return found
-
-    yield defined
-    session.rollback()
-    session.reset()
-    for each in made:
-        found = session.get("CustomAttributeConfiguration", each)
-        if found is not None:
-            session.delete(found)
-            session.commit()
 
 
 def test_values_are_dense_with_defaults_and_can_be_set(define: Define, connect: Connect, shots: list[Any]) -> None:

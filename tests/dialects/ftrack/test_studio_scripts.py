@@ -31,6 +31,7 @@ with warnings.catch_warnings():
 
 Unique = Callable[[str], str]
 Connect = Callable[..., Any]
+Define = Callable[..., Any]
 _PARTS = ("accessor.disk", "exception", "operation", "query", "structure.base", "symbol")
 
 
@@ -257,21 +258,12 @@ def test_notes_and_jobs_have_files(session: Any, client: ModuleType, task: Any, 
 # --- custom attributes and metadata ---------------------------------------------------------------
 
 
-def _configured(session: Any, kind: str, key: str, **more: Any) -> Any:
-    type = session.query(f'CustomAttributeType where name is "{kind}"').one()
-    shot = session.query('ObjectType where name is "Shot"').one()
-    data = {"entity_type": "task", "object_type": shot, "label": key, "key": key, "type": type, "config": "{}", **more}
-    made = session.create("CustomAttributeConfiguration", data)
-    session.commit()
-    return made
-
-
 @pytest.mark.parametrize("default", [arrow.get("2026-01-02"), "2026-01-02"], ids=["moment", "text"])
 def test_the_default_of_a_date_is_a_moment(
-    session: Any, connect: Connect, shots: list[Any], unique: Unique, default: Any
+    define: Define, connect: Connect, shots: list[Any], unique: Unique, default: Any
 ) -> None:
     key = unique("due").replace(" ", "_")
-    _configured(session, "date", key, default=default)
+    define(key, "date", default=default)
     other = connect()
     shot = other.get("Shot", shots[0]["id"])
 
@@ -283,10 +275,10 @@ def test_the_default_of_a_date_is_a_moment(
 
 
 def test_values_are_pushed_as_operations(
-    session: Any, connect: Connect, client: ModuleType, shots: list[Any], unique: Unique
+    define: Define, session: Any, connect: Connect, client: ModuleType, shots: list[Any], unique: Unique
 ) -> None:
     key = unique("fps").replace(" ", "_")
-    made = _configured(session, "number", key, default=25, config=json.dumps({"isdecimal": True}))
+    made = define(key, "number", default=25, config=json.dumps({"isdecimal": True}))
     parts = OrderedDict([("configuration_id", made["id"]), ("entity_id", shots[0]["id"])])
     if client is theirs:
         update = client.operation.UpdateEntityOperation
