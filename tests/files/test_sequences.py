@@ -54,13 +54,6 @@ def test_what_is_no_sequence_is_said(text: str, reason: str) -> None:
     assert caught.value.path == text
 
 
-def test_names_of_files_are_put_together() -> None:
-    found, rest = Sequence.assembled(["f.0001.exr", "f.0002.exr", "other.txt", "f.0004.exr"])
-
-    assert [(each.pattern, each.indexes) for each in found] == [("f.%04d.exr", (1, 2, 4))]
-    assert rest == ["other.txt"]
-
-
 _TEXT = st.text(st.characters(blacklist_characters="%[]\n\0", blacklist_categories=("Cs",)), max_size=8)
 
 

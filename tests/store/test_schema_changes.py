@@ -29,6 +29,7 @@ from recordroom.store.ddl import shapes
 from recordroom.store.plans import Fetch, Plan
 from recordroom.store.room import Room
 from recordroom.store.tables import attribute_storage
+from recordroom.store.tables import past as of_past
 
 NAME = Attribute(name="name", kind="text")
 PROJECT = DefineType(EntityType(name="Project", attributes=(NAME,)))
@@ -73,9 +74,9 @@ def values(room: Room, type_name: str, name: str, *, past: bool = False) -> list
     catalog = room.catalog("main")
     attribute = catalog.schema.attribute(type_name, name)
     column = catalog.tables.column_name(type_name, name)
-    table = catalog.tables.entity_past(type_name) if past else catalog.tables.entity(type_name)
+    table = catalog.tables.entity_name(type_name)
     order = "number, until" if past else "number"
-    sql = f'SELECT "{column}" FROM "{table.name}" ORDER BY {order}'
+    sql = f'SELECT "{column}" FROM "{of_past(table) if past else table}" ORDER BY {order}'
     return [value for (value,) in fetched(room, sql, (attribute_storage(attribute),))]
 
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..client.urls import is_server
 from ..errors import NotFound, UnknownType
+from .apps import print_rows
 from .asking import of_room
 from .output import note, print_json, say
 from .records import find_record
-from .rooms import open_session
+from .rooms import open_session, placed
 
 if TYPE_CHECKING:
     from ..client.session import Session
@@ -32,6 +33,7 @@ __all__ = [
     "read_room",
     "remove",
     "rows_of",
+    "show_all",
     "tell",
 ]
 
@@ -101,6 +103,12 @@ def rows_of(where: str, question: str, names: Sequence[str], **parameters: Any) 
     return read_room(
         where, lambda session: [[plain(each, name) for name in names] for each in session.query(question, **parameters)]
     )
+
+
+def show_all(words: tuple[str, ...], room: str | None, question: str, names: Sequence[str], *, json: bool) -> None:
+    """What a query finds in the room that was named, as a table for people or rows for scripts."""
+    where, _ = placed(words, room, ())
+    print_rows(names, rows_of(where, question, names), json=json)
 
 
 def plain(entity: Any, path: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from .accounts import activate, add_all, change_room, remove, rows_of, tell
+from .accounts import activate, add_all, change_room, remove, rows_of, show_all, tell
 from .apps import flag, group_of_commands, print_rows, usage
 from .records import find_record
 from .rooms import Json, Room, Words, placed
@@ -47,9 +47,7 @@ def group_list(*words: Words, room: Room = None, json: Json = False) -> None:
 
         recordroom group list studio.room
     """
-    where, _ = placed(words, room, ())
-    names = ("name", "description", "members", "roles")
-    print_rows(names, rows_of(where, "Group order by name", names), json=json)
+    show_all(words, room, "Group order by name", ("name", "description", "members", "roles"), json=json)
 
 
 @group_app.command(name="remove", usage=usage("group remove", "NAME"))
@@ -95,9 +93,7 @@ def role_list(*words: Words, room: Room = None, json: Json = False) -> None:
 
         recordroom role list studio.room
     """
-    where, _ = placed(words, room, ())
-    names = ("name", "description", "users", "groups")
-    print_rows(names, rows_of(where, "Role order by name", names), json=json)
+    show_all(words, room, "Role order by name", ("name", "description", "users", "groups"), json=json)
 
 
 @role_app.command(name="remove", usage=usage("role remove", "NAME"))

@@ -8,8 +8,8 @@ from urllib.parse import quote
 from cyclopts import Parameter
 
 from ..client.urls import is_server
-from .accounts import activate, add_all, change_room, drop_all, of_accounts, plain, read_room, remove, rows_of, tell
-from .apps import flag, group_of_commands, print_rows, repeated, usage
+from .accounts import activate, add_all, change_room, drop_all, of_accounts, plain, read_room, remove, show_all, tell
+from .apps import flag, group_of_commands, repeated, usage
 from .asking import of_server
 from .output import note, print_json, print_table, say
 from .records import find_record
@@ -85,9 +85,7 @@ def user_list(*words: Words, room: Room = None, json: Json = False) -> None:
 
         recordroom user list studio.room --json
     """
-    where, _ = placed(words, room, ())
-    names = ("name", "full_name", "email", "active", "roles", "groups")
-    print_rows(names, rows_of(where, "User order by name", names), json=json)
+    show_all(words, room, "User order by name", ("name", "full_name", "email", "active", "roles", "groups"), json=json)
 
 
 @user_app.command(name="show", usage=usage("user show", "NAME"))

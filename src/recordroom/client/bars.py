@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import ProgressColumn
 
 __all__ = ["Tell", "bar_of_bytes", "bar_of_rows"]
@@ -19,54 +18,39 @@ Tell = Callable[[int, "int | None"], None]
 @contextmanager
 def bar_of_rows(what: str, total: int | None = None) -> Iterator[Tell | None]:
     """A bar of rows while the block runs; None (and no bar) where stderr is not a terminal."""
-    out = _terminal()
-    if out is None:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("rows"),
-        TimeElapsedColumn(),
-    )
-    with _bar(out, columns, what, total) as tell:
+    with _bar(what, total, _of_rows) as tell:
         yield tell
 
 
 @contextmanager
 def bar_of_bytes(what: str, total: int | None = None) -> Iterator[Tell | None]:
     """A bar of bytes while the block runs; None (and no bar) where stderr is not a terminal."""
-    out = _terminal()
-    if out is None:
-        yield None
-        return
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with _bar(out, columns, what, total) as tell:
+    with _bar(what, total, _of_bytes) as tell:
         yield tell
 
 
-def _terminal() -> Console | None:
-    from rich.console import Console
+def _of_rows() -> list[ProgressColumn]:
+    from rich.progress import MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
-    out = Console(stderr=True, highlight=False)
-    return out if out.is_terminal else None
+    return [MofNCompleteColumn(), TextColumn("rows"), TimeElapsedColumn()]
+
+
+def _of_bytes() -> list[ProgressColumn]:
+    from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    return [DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn()]
 
 
 @contextmanager
-def _bar(out: Console, columns: tuple[ProgressColumn, ...], what: str, total: int | None) -> Iterator[Tell]:
-    from rich.progress import Progress
+def _bar(what: str, total: int | None, columns: Callable[[], list[ProgressColumn]]) -> Iterator[Tell | None]:
+    from rich.console import Console
 
-    with Progress(*columns, console=out, transient=True) as bar:
+    out = Console(stderr=True, highlight=False)
+    if not out.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    with Progress(TextColumn("{task.description}"), BarColumn(), *columns(), console=out, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done, known: bar.update(task, completed=done, total=total if known is None else known)

@@ -29,7 +29,6 @@ __all__ = ["Keep", "create_thumbnail", "encode", "encode_media"]
 Keep = bool | Literal["auto"]
 
 THUMBNAIL = "thumbnail"
-_THUMBNAIL_SIZE = 300
 _ENDING = re.compile(r"(\.\w{1,20}){0,3}")
 
 

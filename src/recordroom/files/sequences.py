@@ -51,16 +51,6 @@ class Sequence:
         indexes = tuple(sorted(parsed.indexes))
         return cls(head=found["head"], tail=found["tail"], padding=int(parsed.padding), indexes=indexes)
 
-    @classmethod
-    def assembled(cls, names: list[str]) -> tuple[list[Sequence], list[str]]:
-        """The sequences among names of files, and the names that belong to none."""
-        found, rest = _clique().assemble(names)
-        made = [
-            cls(head=each.head, tail=each.tail, padding=int(each.padding), indexes=tuple(sorted(each.indexes)))
-            for each in found
-        ]
-        return made, list(rest)
-
     def __len__(self) -> int:
         return len(self.indexes)
 

@@ -25,8 +25,9 @@ from ..model.schema import Schema
 from ..query.subscriptions import Delivery, Followed, FollowRequest
 from ..store.async_room import AsyncRoom
 from .service import Service
+from .waiting import race
 
-__all__ = ["HEARTBEAT", "Follower", "frames", "json_frame", "race", "server_sent"]
+__all__ = ["HEARTBEAT", "Follower", "frames", "json_frame", "server_sent"]
 
 HEARTBEAT = 15.0  # seconds
 _RETRY_MILLISECONDS = 500
@@ -79,23 +80,6 @@ class Follower:
                 return followed
             if await race(self.rest(left), ended(), self._service.stopping.wait()) > 0:
                 return followed
-
-
-async def race(*waiting: Awaitable[Any]) -> int:
-    """The place of the one that is done first, of those done at once the last; the others are cancelled."""
-    tasks = [asyncio.ensure_future(each) for each in waiting]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        done = [place for place, task in enumerate(tasks) if task.done()]
-        tasks[done[-1]].result()
-        return done[-1]
-    finally:
-        for task in tasks:
-            task.cancel()
-        # Those that are cancelled are let finish, so that none holds the database.
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
 
 
 # --- frames ---------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from ..model.ids import show_id
 from ..store import file_charges as charges
 from ..store import file_records as records
 from ..store.async_room import AsyncRoom
-from ..store.file_records import DONE, JOINING, OPEN, REFUSED, UploadFacts, UploadRow, Who
+from ..store.file_records import DONE, JOINING, OPEN, REFUSED, UploadRow, Who
 from ..store.plans import Plan
 from ..store.requests import now
 from .errors import PieceMismatch
@@ -39,7 +39,6 @@ _SECOND = 1_000_000
 _HOUR = 3_600 * _SECOND
 _LEASE_SECONDS = 15.0
 _PATIENT_SECONDS = 1.0
-_RETRY_SECONDS = 60
 
 
 class Uploads:
@@ -58,11 +57,7 @@ class Uploads:
             with suppress(asyncio.CancelledError, Exception):
                 await task
 
-    # --- begin, look, end ---
-
-    async def begin(self, room: AsyncRoom, facts: UploadFacts) -> UploadRow:
-        """Begin an upload; `Quotas.begun` says what may be wrong with it."""
-        return await self._service.files.begun(room, facts)
+    # --- look, end ---
 
     async def find(self, room: AsyncRoom, upload: bytes) -> UploadRow:
         """An upload of the actor; UploadGone where there is none, or it has expired. What refused it is raised again."""

@@ -19,7 +19,8 @@ from ..model import wire
 from ..query.subscriptions import Followed, FollowRequest, Subscription
 from .call import Receive, Send
 from .service import Service
-from .stream import HEARTBEAT, Follower, frames, json_frame, race
+from .stream import HEARTBEAT, Follower, frames, json_frame
+from .waiting import race
 
 __all__ = ["answer_websocket"]
 

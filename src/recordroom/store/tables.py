@@ -24,9 +24,12 @@ from ..model.schema import STORED_SYSTEM, SYSTEM, Attribute, Schema
 
 __all__ = [
     "LINK_COLUMNS",
+    "LINK_STORAGE",
+    "MAPPING_COLUMNS",
     "Tables",
     "attribute_storage",
     "column_type",
+    "past",
     "physical",
     "sql_dialect",
     "system_tables",
@@ -85,13 +88,11 @@ MAPPING_COLUMNS = ("owner", "key", "value", "revision")
 
 
 class Tables:
-    """The tables of one schema of one database, as SQLAlchemy tables made on first use."""
+    """Where everything of one schema of one database lies."""
 
     def __init__(self, database: str, schema: Schema) -> None:
         self.database = database
         self.schema = schema
-        self.metadata = sa.MetaData()
-        self._entity: dict[str, sa.Table] = {}
 
     def entity_name(self, type_name: str) -> str:
         """The table that keeps entities of `type_name`."""
@@ -122,42 +123,6 @@ class Tables:
                 if attribute.stored
             )
         return found
-
-    def entity(self, type_name: str) -> sa.Table:
-        """The table of the hierarchy of `type_name`."""
-        return self._entity_table(self.schema.root(type_name), False)
-
-    def entity_past(self, type_name: str) -> sa.Table:
-        """The table of replaced rows of the hierarchy: the same columns and `until`."""
-        return self._entity_table(self.schema.root(type_name), True)
-
-    def _entity_table(self, root: str, of_past: bool) -> sa.Table:
-        name = past(self.entity_name(root)) if of_past else self.entity_name(root)
-        table = self._entity.get(name)
-        if table is None:
-            columns = [sa.Column(column, column_type(attribute_storage(each))) for column, each in self.columns(root)]
-            if of_past:
-                columns.append(sa.Column("until", column_type(Storage.INTEGER)))
-            table = self._entity[name] = sa.Table(name, self.metadata, *columns)
-        return table
-
-    def relation(self, type_name: str, attribute: Attribute, *, of_past: bool = False) -> sa.Table:
-        """The table of a links or mapping attribute."""
-        name = self.relation_name(type_name, attribute)
-        name = past(name) if of_past else name
-        table = self._entity.get(name)
-        if table is None:
-            if attribute.kind == "links":
-                parts = zip(LINK_COLUMNS, LINK_STORAGE, strict=True)
-            else:
-                value = KINDS[attribute.of].storage
-                storage = (Storage.BYTES, Storage.TEXT, value, Storage.INTEGER)
-                parts = zip(MAPPING_COLUMNS, storage, strict=True)
-            columns = [sa.Column(column, column_type(storage)) for column, storage in parts]
-            if of_past:
-                columns.append(sa.Column("until", column_type(Storage.INTEGER)))
-            table = self._entity[name] = sa.Table(name, self.metadata, *columns)
-        return table
 
     @cached_property
     def storage(self) -> dict[str, dict[str, Storage]]:

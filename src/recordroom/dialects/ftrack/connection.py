@@ -20,7 +20,7 @@ from ...model.ids import new_id
 from ...model.operations import Commit
 from ...server.call import Receive, Send
 from ...server.service import Service
-from ...server.stream import race
+from ...server.waiting import race
 from .channels import Channel, Subscription
 from .envelopes import SUBSCRIBE, UNSUBSCRIBE, published, read_sent
 from .event_rules import only_topic, parsed

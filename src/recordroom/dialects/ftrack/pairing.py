@@ -12,7 +12,7 @@ from .batches import Change
 from .draft import Draft
 from .known import Known
 from .names import Field, Names, Pair, Type
-from .pairs import IDS, Ends, is_made
+from .pairs import IDS, Ends, is_made, pair_of
 from .values import as_raw_id, id_of
 
 __all__ = ["Pairing"]
@@ -50,7 +50,7 @@ class Pairing:
             new |= said
             return
         owner, member = self._there(change.type, change.id)
-        pair = _pair(change.type)
+        pair = pair_of(change.type)
         for name, has in ((pair.owner, owner), (pair.member, member)):
             if said.get(name, has) != has:
                 raise InvalidValue(type=change.type.name, attribute=name, value=change.data, expected=_FIXED)
@@ -63,7 +63,7 @@ class Pairing:
     def set(self, native: str, entity: bytes, field: Field, references: Iterable[Any]) -> None:
         """Make these the pairs of an entity; new ones come by operations of their own."""
         type = self.names[field.target]
-        pair = _pair(type)
+        pair = pair_of(type)
         owning = field.natives == (pair.attribute,)
         kept = {self._ends_of(type, as_raw_id(type.name, "id", id_of(each))) for each in references}
         for other in self.known.members.get((native, field.natives[0]), {}).get(entity, []):
@@ -75,7 +75,7 @@ class Pairing:
         """The new ones become links."""
         for (name, id), halves in self._new.items():
             type = self.names[name]
-            pair = _pair(type)
+            pair = pair_of(type)
             owner, member = (self._half(type, halves, each) for each in (pair.owner, pair.member))
             native = self._native(pair, owner)
             self.draft.link(native, pair.attribute, (owner, member), there=True)
@@ -86,7 +86,7 @@ class Pairing:
     # --- parts -------------------------------------------------------------------------------------
 
     def _halves(self, change: Change) -> dict[str, bytes | None]:
-        pair = _pair(change.type)
+        pair = pair_of(change.type)
         found: dict[str, bytes | None] = {}
         for name, value in change.data.items():
             half = name.removesuffix("_id")
@@ -116,7 +116,7 @@ class Pairing:
         return None if (type.name, id) in self._new else self._there(type, id)
 
     def _end(self, type: Type, ends: Ends) -> None:
-        pair = _pair(type)
+        pair = pair_of(type)
         native = self._native(pair, ends[0])
         self.draft.link(native, pair.attribute, ends, there=False)
         self._forget(native, ends)
@@ -131,11 +131,6 @@ class Pairing:
         created = self.draft.created.get(owner)
         kind = created[0] if created else self.known.kind(owner)
         return kind if kind in pair.natives else pair.natives[0]
-
-
-def _pair(type: Type) -> Pair:
-    assert type.pair is not None, "a type of pairs"
-    return type.pair
 
 
 _ACTIONS: dict[str, Callable[[Pairing, Change], None]] = {

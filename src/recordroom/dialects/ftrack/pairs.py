@@ -19,7 +19,7 @@ from .names import Field, Pair, Type
 if TYPE_CHECKING:
     from .reading import Node, Reader, Rows
 
-__all__ = ["IDS", "Ends", "Sought", "found_pairs", "given_ids", "ids_of", "is_made", "pair_rows"]
+__all__ = ["IDS", "Ends", "Sought", "found_pairs", "given_ids", "ids_of", "is_made", "pair_of", "pair_rows"]
 
 IDS = "link_ids"
 Ends = tuple[bytes, bytes]  # the owner and the member of a pair
@@ -62,7 +62,7 @@ def is_made(id: bytes) -> bool:
 
 async def found_pairs(reader: Reader, type: Type, ids: Iterable[bytes]) -> dict[bytes, Ends]:
     """The pairs that have these ids, as far as they are there and can be seen."""
-    pair = _pair(type)
+    pair = pair_of(type)
     made: dict[bytes, _Numbers] = {}
     given: list[bytes] = []
     for each in dict.fromkeys(ids):
@@ -151,7 +151,7 @@ async def given_ids(reader: Reader, native: str, owners: Sequence[bytes]) -> dic
 
 async def ids_of(reader: Reader, type: Type, native: str, pairs: Collection[Ends]) -> dict[Ends, str]:
     """The id of each pair whose owners are of a native type."""
-    pair = _pair(type)
+    pair = pair_of(type)
     owners = list(dict.fromkeys(owner for owner, _ in pairs))
     found = {ends: ids[0] for ends, ids in (await given_ids(reader, native, owners)).items() if ends in pairs}
     missing = [each for each in pairs if each not in found]
@@ -187,7 +187,7 @@ async def pair_rows(reader: Reader, native: str, page: Page, sought: Sought) -> 
     """The pairs of each entity of a page."""
     field, node, asked = sought
     type = reader.names[field.target]
-    pair = _pair(type)
+    pair = pair_of(type)
     owning = field.natives == (pair.attribute,)
     here, there = (pair.owner, pair.member) if owning else (pair.member, pair.owner)
     wanted: Node = dict(node.get(there) or {})
@@ -229,6 +229,7 @@ async def _own_rows(reader: Reader, native: str, page: Page, node: Node) -> dict
     return {each: reader.bare(kind, each) for each, kind in zip(page.ids, kinds, strict=True)}
 
 
-def _pair(type: Type) -> Pair:
+def pair_of(type: Type) -> Pair:
+    """What pairs of a type are made of."""
     assert type.pair is not None, "a type of pairs"
     return type.pair

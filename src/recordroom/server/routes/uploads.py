@@ -26,7 +26,7 @@ async def about(call: Call) -> None:
 async def begin(call: Call) -> None:
     _begin_answer(call)
     facts = tus.read_facts(call.headers)
-    row = await call.service.uploads.begin(call.room, facts)
+    row = await call.service.files.begun(call.room, facts)
     offset: int | None = 0
     if facts.parts:
         row = await call.service.uploads.join(call.room, row)
