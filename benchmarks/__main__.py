@@ -108,8 +108,10 @@ def beside_ftrack(place: Place, scale: Scale) -> Iterator[report.Section]:
     few, many = scale.memory
     with ftrack.field(place) as field:
         yield from timed_jobs(field, scale, {"create", "query", "update"})
-        say("commit of one change, one server")
-        yield report.ftrack_change(ftrack.one_change(field, loaded, 3 * scale.rounds), loaded)
+        work = f"commit of one change, {loaded:,} loaded"
+        for of, in_a_row, rounds in ((", ten in a row", 10, scale.rounds), (", one alone", 1, 3 * scale.rounds)):
+            say(f"{work}{of}, one server")
+            yield report.ftrack_change(ftrack.one_change(field, loaded, in_a_row, rounds), work + of)
         say("memory, one server")
         counts = (few // 20, many // 20)
         weighed = [

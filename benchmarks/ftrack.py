@@ -143,11 +143,11 @@ def field(place: Place) -> Iterator[FtrackField]:
         yield FtrackField(place, server)
 
 
-def one_change(field: FtrackField, loaded: int, rounds: int) -> dict[str, Timing]:
-    """The commit of one changed value in sessions that hold `loaded` entities.
+def one_change(field: FtrackField, loaded: int, in_a_row: int, rounds: int) -> dict[str, Timing]:
+    """The commit of one changed value in sessions that hold `loaded` entities, so many `in_a_row` as a script makes them.
 
-    Each comes after a commit of another's, so that nobody's code and data are still in the processor's caches, as it is
-    for a person who saves. What that costs whoever it is, a bare handler shows: it writes a row and a journal, durably.
+    One alone comes after a commit of another's, when nobody's code and data are still in the processor's caches, as it
+    is for a person who saves. What that costs whoever it is, a bare handler shows: it writes a row and a journal, durably.
     """
     with ExitStack() as sessions:
         where = filled(field.ours, sessions, loaded)
@@ -159,23 +159,25 @@ def one_change(field: FtrackField, loaded: int, rounds: int) -> dict[str, Timing
             values = itertools.count(1000)
 
             def change() -> Sequence[Any]:
-                entity["priority"] = next(values)
-                handle[0].commit()
+                for _ in range(in_a_row):
+                    entity["priority"] = next(values)
+                    handle[0].commit()
                 return held
 
             return Contestant(subject.name, lambda _: change)
 
-        contestants = [contestant(field.ours), contestant(field.theirs), _bare_commit(sessions, field.files)]
-        return interleaved(contestants, count=1, rounds=rounds, collect=False)
+        contestants = [contestant(field.ours), contestant(field.theirs), _bare_commit(sessions, field.files, in_a_row)]
+        return interleaved(contestants, count=in_a_row, rounds=rounds, collect=False)
 
 
-def _bare_commit(stack: ExitStack, place: Place) -> Contestant:
-    """A request that writes one row, to a handler that does nothing else."""
+def _bare_commit(stack: ExitStack, place: Place, in_a_row: int) -> Contestant:
+    """Requests that write one row, to a handler that does nothing else."""
     port = stack.enter_context(bare(Path(filled(OursByColumns(place), stack, 1)) / "room.sqlite"))
     pool = stack.enter_context(urllib3.HTTPConnectionPool("127.0.0.1", port))
 
-    def write() -> object:
-        return pool.request("POST", "/commit", body=new_record()).data
+    def write() -> None:
+        for _ in range(in_a_row):
+            _ = pool.request("POST", "/commit", body=new_record()).data
 
     return Contestant(BARE, lambda _: write)
 

@@ -150,21 +150,21 @@ def one_change(database: str, timings: Timings) -> Section:
     return Section(rows, f"commit of one change, {database}", figures)
 
 
-def ftrack_change(timings: Timings, loaded: int) -> Section:
+def ftrack_change(timings: Timings, work: str) -> Section:
     """The commit of one change next to the client of ftrack."""
     theirs, ours = timings[THEIRS], timings[OURS]
     by_round = ratios(theirs, ours)
     reached = statistics.median(by_round)
     row = Row(
-        f"commit of one change, {loaded:,} loaded", "SQLite, one server", THEIRS, f"{reached:.0f}×",
+        work, "SQLite, one server", THEIRS, f"{reached:.0f}×",
         middle_half(by_round, THEIRS), f"{FTRACK_CHANGE.hold:g}× / {FTRACK_CHANGE.goal:g}×",
         FTRACK_CHANGE.verdict(reached),
     )  # fmt: skip
     figures = table(
         ["who", "ms per commit", "± spread"],
-        [[each.name, f"{each.median * 1e3:.2f}", f"{each.spread:.0%}"] for each in (timings[BARE], ours, theirs)],
+        [[each.name, f"{each.each / 1e3:.2f}", f"{each.spread:.0%}"] for each in (timings[BARE], ours, theirs)],
     )
-    return Section([row], f"commit of one change, {loaded:,} entities loaded, one server", figures)
+    return Section([row], f"{work}, one server", figures)
 
 
 def ftrack_memory(found: Sequence[Memory]) -> Section:

@@ -81,7 +81,10 @@ def key_of(told: dict[str, Any]) -> str:
 
 
 @pytest.mark.usefixtures("nothing_is_said")
-def test_the_tour_gives_the_same_results_with_a_server(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tour_gives_the_same_results_with_a_server(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     embedded = results(places("embedded"))
     with serving(places("served")) as told:
         monkeypatch.setenv("RECORDROOM_API_KEY", key_of(told))

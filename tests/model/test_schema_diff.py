@@ -251,6 +251,16 @@ def test_reverse_names_can_be_exchanged():
     assert applied(Schema([task("x", "y")]), plan)["Task"] == task("y", "x")
 
 
+def test_a_name_that_a_type_gives_both_sides_waits_for_the_change_that_parts_them():
+    old = Schema([entity_type("Person"), entity_type("Item", extends="Person")])
+    task = entity_type("Task", reference("a", "Person", reverse="tasks"), reference("b", "Item", reverse="tasks"))
+    wanted = document(entity_type("Person"), task, entity_type("Item", extends="Task"))
+
+    reached = applied(old, diff(old, wanted))
+    assert content(reached) == content(wanted.schema)
+    assert diff(reached, wanted).empty
+
+
 def test_a_name_is_free_again_when_its_attribute_was_dropped():
     old = Schema([entity_type("Task", text("Name"))])
     plan = diff(old, document(entity_type("Task", text("name"))), allow_drop=True)
@@ -295,6 +305,20 @@ def test_what_a_type_shares_with_the_one_it_comes_under_moves_up():
     assert diff(applied(old, plan), wanted).empty
     every = replace(wanted, types=(*wanted.types, entity_type("User")))
     assert diff(old, every, allow_drop=True).lines == plan.lines
+
+
+def test_it_moves_up_when_what_a_type_comes_under_is_under_another_itself():
+    old = Schema([entity_type("Item", text("name")), entity_type("Middle")])
+    wanted = document(
+        entity_type("Top", text("name")),
+        entity_type("Middle", extends="Top"),
+        entity_type("Item", extends="Middle"),
+    )
+    plan = diff(old, wanted)
+
+    assert "> Top.name was Item.name" in plan.lines
+    assert not any(isinstance(each, DropAttribute) for each in plan.operations)
+    assert diff(applied(old, plan), wanted).empty
 
 
 def test_an_attribute_of_both_types_in_a_document_is_refused():

@@ -232,7 +232,7 @@ def _kept(old: Schema, target: Schema, name: str) -> set[str]:
 
 def _operations(old: Schema, target: Schema) -> list[Operation]:
     """Operations from `old` to `target`, both valid and with names that mean the same."""
-    pairs = list(_pairs(old, target))
+    pairs, moves = list(_pairs(old, target)), _moves(old, target)
     replaced = [(name, now.name) for name, now, attribute in pairs if _shape(now) != _shape(attribute)]
     done: list[Operation] = [*_freed(old, replaced), *(DropAttribute(*each) for each in replaced)]
     done += _sides_freed(old, target)
@@ -242,16 +242,27 @@ def _operations(old: Schema, target: Schema) -> list[Operation]:
     pending += [*_type_changes(schema, target), *_drops(old, target)]
     # What was taken out of types to make way for changes is put back when these are done.
     while pending := pending or [*_type_changes(schema, target)]:
-        step = _next(schema, pending)
+        step = _next(schema, pending, moves)
         if step is None:
             raise InvalidSchema(
                 where=_about(pending[0]), reason="no order of changes is valid at every step; apply it in parts"
             )
-        if step in pending:
-            pending.remove(step)
+        pending = [*_without_done(pending, step)]
         done.append(step)
         schema = evolve(schema, step)
     return done
+
+
+def _without_done(pending: Iterable[Operation], step: Operation) -> Iterator[Operation]:
+    """What is left when a step was done; of a type that was defined bare, its attributes."""
+    defined = step.definition.name if isinstance(step, DefineType) else ""
+    for operation in pending:
+        if operation == step:
+            continue
+        if isinstance(operation, DefineType) and operation.definition.name == defined:
+            yield from (DefineAttribute(defined, each) for each in operation.definition.attributes)
+        else:
+            yield operation
 
 
 def _about(operation: Operation) -> str:
@@ -270,20 +281,31 @@ def _bare(entity_type: EntityType) -> EntityType:
 
 
 def _type_changes(schema: Schema, target: Schema) -> Iterator[ChangeType]:
-    for name, entity_type in target.items():
-        if name in schema and _bare(schema[name]) != _bare(entity_type):
-            yield ChangeType(_bare(entity_type))
+    """Types above others first: an attribute moves up where what a type extends has all that it will have."""
+    for name in sorted(target, key=lambda each: len(target.ancestors(each))):
+        if name in schema and _bare(schema[name]) != _bare(target[name]):
+            yield ChangeType(_bare(target[name]))
 
 
-def _next(schema: Schema, pending: Sequence[Operation]) -> Operation | None:
+def _next(schema: Schema, pending: Sequence[Operation], moves: dict[tuple[str, str], str]) -> Operation | None:
     """The first of `pending` that gives a valid schema; else a step that makes way for one."""
     for operation in chain(pending, _ways(schema, pending)):
         try:
-            if not problems_together(evolve(schema, operation)):
+            if not problems_together(evolve(schema, operation)) and _moves_only(schema, operation, moves):
                 return operation
         except (InvalidSchema, UnknownName):
             continue
     return None
+
+
+def _moves_only(schema: Schema, operation: Operation, moves: dict[tuple[str, str], str]) -> bool:
+    """Whether the attributes that move up with a change are all that shall, and no others."""
+    if not isinstance(operation, ChangeType):
+        return True
+    new = operation.definition
+    if schema[new.name].extends or not new.extends:
+        return True
+    return moved_up(schema, schema, new) == {one: above for (name, one), above in moves.items() if name == new.name}
 
 
 def _ways(schema: Schema, pending: Sequence[Operation]) -> Iterator[Operation]:
@@ -301,9 +323,14 @@ def _ways(schema: Schema, pending: Sequence[Operation]) -> Iterator[Operation]:
             way = _plain(operation.definition)
             if way != _bare(schema[way.name]):
                 yield ChangeType(way)
+    for operation in pending:
+        if isinstance(operation, DefineType) and operation.definition.attributes:
+            yield DefineType(_bare(_plain(operation.definition)))
     for name in (*dropped, *schema):
         if schema[name] != _plain(schema[name]):
             yield ChangeType(_bare(_plain(schema[name])))
+    for name in dropped:
+        yield from (DropAttribute(name, each.name) for each in schema[name].attributes)
 
 
 def _plain(entity_type: EntityType) -> EntityType:
