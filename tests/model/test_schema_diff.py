@@ -251,6 +251,13 @@ def test_reverse_names_can_be_exchanged():
     assert applied(Schema([task("x", "y")]), plan)["Task"] == task("y", "x")
 
 
+def test_what_counts_within_a_reference_that_becomes_something_else_stops_counting_first():
+    old = Schema([entity_type("Shot", reference("b", "Shot"), Attribute(name="a", kind="integer", numbered="b"))])
+    wanted = document(entity_type("Shot", text("b", computed="'x'")))
+
+    assert content(applied(old, diff(old, wanted, allow_drop=True))) == content(wanted.schema)
+
+
 def test_a_name_that_a_type_gives_both_sides_waits_for_the_change_that_parts_them():
     old = Schema([entity_type("Person"), entity_type("Item", extends="Person")])
     task = entity_type("Task", reference("a", "Person", reverse="tasks"), reference("b", "Item", reverse="tasks"))

@@ -234,14 +234,17 @@ def _operations(old: Schema, target: Schema) -> list[Operation]:
     """Operations from `old` to `target`, both valid and with names that mean the same."""
     pairs, moves = list(_pairs(old, target)), _moves(old, target)
     replaced = [(name, now.name) for name, now, attribute in pairs if _shape(now) != _shape(attribute)]
-    done: list[Operation] = [*_freed(old, replaced), *(DropAttribute(*each) for each in replaced)]
+    done: list[Operation] = [
+        *_freed(old, replaced),
+        *_uncounted(old, replaced),
+        *(DropAttribute(*each) for each in replaced),
+    ]
     done += _sides_freed(old, target)
     schema = _after(old, done)
     pending: list[Operation] = [*_definitions(schema, target)]
-    pending += [ChangeAttribute(name, new) for name, now, new in pairs if _shape(now) == _shape(new)]
-    pending += [*_type_changes(schema, target), *_drops(old, target)]
-    # What was taken out of types to make way for changes is put back when these are done.
-    while pending := pending or [*_type_changes(schema, target)]:
+    pending += [*_attribute_changes(schema, target), *_type_changes(schema, target), *_drops(old, target)]
+    # What was taken out to make way for changes is put back when these are done.
+    while pending := pending or [*_attribute_changes(schema, target), *_type_changes(schema, target)]:
         step = _next(schema, pending, moves)
         if step is None:
             raise InvalidSchema(
@@ -274,6 +277,12 @@ def _about(operation: Operation) -> str:
         case DefineType() | ChangeType():
             return operation.definition.name
     return str(getattr(operation, "name", ""))
+
+
+def _attribute_changes(schema: Schema, target: Schema) -> Iterator[ChangeAttribute]:
+    for name, now, new in _pairs(schema, target):
+        if _shape(now) == _shape(new):
+            yield ChangeAttribute(name, new)
 
 
 def _bare(entity_type: EntityType) -> EntityType:
@@ -356,6 +365,16 @@ def _freed(old: Schema, gone: Iterable[tuple[str, str]]) -> Iterator[ChangeType]
         freed = _without(old[below], out)
         if freed != old[below]:
             yield ChangeType(_bare(freed))
+
+
+def _uncounted(old: Schema, gone: Iterable[tuple[str, str]]) -> Iterator[ChangeAttribute]:
+    """Attributes that count within others that will be gone, if only for a moment, without counting."""
+    gone = set(gone)
+    for owner, name in sorted(gone):
+        for below in old.subtypes(owner):
+            for each in old[below].attributes:
+                if each.numbered == name and (below, each.name) not in gone:
+                    yield ChangeAttribute(below, replace(each, numbered=""))
 
 
 def _definitions(old: Schema, target: Schema) -> Iterator[Operation]:
