@@ -165,8 +165,8 @@ def _in_thread(start: _Start) -> Iterator[Served]:
             started.set()
 
     def stop() -> None:
-        if "server" in running:
-            running["server"].should_exit = True
+        if "server" in running and thread.is_alive():
+            running["loop"].call_soon_threadsafe(running["server"].stop)
         thread.join(_PATIENCE)
         assert not thread.is_alive(), "the server does not stop"
 

@@ -219,7 +219,7 @@ class Jobs:
 
     async def _close(self) -> None:
         if self._serving is not None and self._private is not None and self._socket is not None:
-            self._server.should_exit = True
+            self._server.stop()
             await self._serving
             await self._private.close()
             self._socket.close()

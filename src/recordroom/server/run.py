@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -38,6 +39,8 @@ _BACKLOG = 2048
 _MESSAGE_BYTES = 2**20  # of a WebSocket; larger ones are not even kept until somebody judges them
 _IDLE_SECONDS = 1.0
 _FAREWELL_SECONDS = 2.0
+_TICK_SECONDS = 1.0  # between two dates in the heads of answers
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.001, 0.1  # seconds between looks whether everybody has finished
 _STALL_MILLISECONDS = 120_000
 _YOUNG, _AGED, _OLD = 20_000, 20, 20
 _SETTLED_SECONDS = 1.0
@@ -61,24 +64,61 @@ def bound_socket(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """Stops at SIGTERM and SIGINT; those who follow the room are told first.
+    """Stops at SIGTERM and SIGINT, and at `stop`; those who follow the room are told first.
 
-    Whoever runs it closes what is still open afterwards.
+    Whoever runs it closes what is still open afterwards. Uvicorn's own loops look every tenth of a second whether they
+    are to end; these wait to be told, so that a server with nothing to do stops at once.
     """
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
+        self._told = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin to stop. Call it in the thread of the server's loop."""
+        self.should_exit = True
+        self._told.set()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal stops it; a second one does not wait for anybody."""
+        super().handle_exit(sig, frame)
+        self._told.set()
+
+    async def main_loop(self) -> None:
+        """Serve until told to stop."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._told.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let everybody finish, and close."""
         self._service.stopping.set()
         await self._say_farewell()
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
         cutting = asyncio.ensure_future(self._cut_idle())
         try:
-            await super().shutdown(sockets)
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                await self._until_quiet()
+        except TimeoutError:
+            for task in self.server_state.tasks:
+                task.cancel(msg="there was no time left")
         finally:
             cutting.cancel()
+
+    async def _until_quiet(self) -> None:
+        """Until all connections are closed and all requests answered, or somebody does not want to wait."""
+        state, pause = self.server_state, _SHORTEST_PAUSE
+        while (state.connections or state.tasks) and not self.force_exit:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        if not self.force_exit:
+            for server in self.servers:
+                await server.wait_closed()
 
     async def _say_farewell(self) -> None:
         """Let those who speak another protocol say that it ends, before theirs is closed below them."""
