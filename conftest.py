@@ -24,6 +24,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Three for two cores: tests wait for the disk, for other processes and for each other."""
+    return len(os.sched_getaffinity(0)) * 3 // 2 or 1
+
+
 @pytest.fixture(scope="session")
 def rounds(pytestconfig: pytest.Config) -> Callable[[int], int]:
     """How many rounds a long run does: `rounds(200)` is 200, or a tenth of it under `--proof=short`."""

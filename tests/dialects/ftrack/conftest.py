@@ -38,6 +38,9 @@ def connect(studio: Stage) -> Iterator[Callable[..., Any]]:
 
     yield connected
     for each in made:
+        # The client, closed while it still connects, raises in that thread.
+        if each._auto_connect_event_hub_thread is not None:
+            each._auto_connect_event_hub_thread.join(30)
         each.close()
 
 
