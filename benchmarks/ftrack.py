@@ -152,10 +152,10 @@ def one_change(field: FtrackField, loaded: int, in_a_row: int, rounds: int) -> d
     with ExitStack() as sessions:
         where = filled(field.ours, sessions, loaded)
 
-        def contestant(subject: SameServer) -> Contestant:
+        def contestant(subject: SameServer, position: int) -> Contestant:
             handle = subject.open(sessions, where)
             held = subject.query(handle)
-            entity = held[loaded // 2]
+            entity = held[position]  # each has one of its own, so that nothing is merged
             values = itertools.count(1000)
 
             def change() -> Sequence[Any]:
@@ -166,7 +166,9 @@ def one_change(field: FtrackField, loaded: int, in_a_row: int, rounds: int) -> d
 
             return Contestant(subject.name, lambda _: change)
 
-        contestants = [contestant(field.ours), contestant(field.theirs), _bare_commit(sessions, field.files, in_a_row)]
+        middle = loaded // 2
+        both = [contestant(field.ours, middle), contestant(field.theirs, middle + 1)]
+        contestants = [*both, _bare_commit(sessions, field.files, in_a_row)]
         return interleaved(contestants, count=in_a_row, rounds=rounds, collect=False)
 
 
